@@ -1,0 +1,62 @@
+import type { Digest } from "./digest.ts";
+import type { SourceRange } from "./source-range.ts";
+
+/**
+ * What happens during a build, in the shape of BuildKit's `SolveStatus`. The terminal, plain and rawjson
+ * output, the history and the server's Status call are only readers of this stream. Times are milliseconds
+ * since the epoch, with fractions.
+ */
+export type BuildEvent = VertexEvent | StatusEvent | LogEvent | WarningEvent;
+
+/** State of a vertex; a later event for the same digest replaces the earlier one. */
+export interface VertexEvent {
+  readonly kind: "vertex";
+  readonly digest: Digest;
+  readonly name: string;
+  readonly inputs: readonly Digest[];
+  readonly started?: number;
+  readonly completed?: number;
+  readonly cached?: boolean;
+  readonly error?: string;
+  /** A vertex that the user did not write, such as loading the build definition. */
+  readonly internal?: boolean;
+}
+
+/** Progress inside a vertex (`transferring context: 2B`). `id` is what is shown. */
+export interface StatusEvent {
+  readonly kind: "status";
+  readonly vertex: Digest;
+  readonly id: string;
+  /** Bytes, or 0 where there is nothing to count. */
+  readonly current: number;
+  /** Bytes, 0 when not known. */
+  readonly total: number;
+  readonly timestamp: number;
+  readonly started?: number;
+  readonly completed?: number;
+}
+
+/** Output of a step: `stream` 1 is stdout, 2 stderr. `data` belongs to the reader. */
+export interface LogEvent {
+  readonly kind: "log";
+  readonly vertex: Digest;
+  readonly stream: 1 | 2;
+  readonly data: Uint8Array;
+  readonly timestamp: number;
+}
+
+export interface WarningEvent {
+  readonly kind: "warning";
+  readonly vertex?: Digest;
+  /** 1 for what matters most. */
+  readonly level: number;
+  /** Name of the check rule where there is one (`FromAsCasing`). */
+  readonly rule?: string;
+  readonly short: string;
+  readonly detail?: readonly string[];
+  readonly url?: string;
+  readonly file?: string;
+  readonly ranges?: readonly SourceRange[];
+}
+
+export type EventSink = (event: BuildEvent) => void;

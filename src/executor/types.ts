@@ -1,0 +1,63 @@
+import type { BytePath } from "../core/index.ts";
+
+/** A process in a sandbox, as an image's configuration and a RUN describe it. */
+export interface ProcessSpec {
+  readonly args: readonly string[];
+  /** `K=V`; the executor adds HOME and PATH where missing. */
+  readonly env: readonly string[];
+  /** Absolute path inside the root filesystem; created when missing. */
+  readonly cwd: string;
+  /** `user[:group]`, names or ids, looked up in the root filesystem's passwd and group. Empty: root. */
+  readonly user: string;
+  readonly network: "default" | "none" | "host";
+  readonly hostname?: string;
+  /** `HOST:IP` lines beside the generated ones. */
+  readonly extraHosts?: readonly { readonly host: string; readonly ip: string }[];
+  readonly insecure?: boolean;
+}
+
+/** Something mounted beside the root filesystem. Paths on the host are absolute. */
+export type Mount =
+  | { readonly type: "bind"; readonly source: string; readonly target: string; readonly readonly: boolean }
+  | { readonly type: "tmpfs"; readonly target: string; readonly sizeBytes?: number };
+
+/** The root: overlay lowers (base first, absolute paths of overlay-format directories) and where writes go. */
+export interface RootMount {
+  readonly lowers: readonly string[];
+  /** An empty directory that becomes the new layer, or undefined: writes are thrown away. */
+  readonly upper?: string;
+}
+
+export interface ProcessIO {
+  /** Called for every piece of output, in order per stream. */
+  readonly onOutput?: (stream: 1 | 2, data: Uint8Array) => void;
+  /** `ignore` is an empty stdin; `inherit` hands the caller's own descriptors through. */
+  readonly stdin: "ignore" | "inherit";
+  /** With `inherit`, output goes straight to the caller's stdout and stderr. */
+  readonly stdout?: "events" | "inherit";
+  readonly tty?: boolean;
+}
+
+export interface ExitStatus {
+  /** 128+n for a signal; 127 when the program is missing, 126 when it cannot be executed, as Docker has it. */
+  readonly code: number;
+}
+
+export interface Executor {
+  /** Name and version of what runs the processes (`crun 1.8.1`). */
+  readonly runtime: string;
+  /**
+   * Runs to the end. Afterwards nothing is left of it but what it wrote to `root.upper`, stripped of
+   * what the runtime itself put there. An abort stops it: TERM, 10 s, KILL; then throws `canceled`.
+   */
+  run(
+    root: RootMount,
+    process: ProcessSpec,
+    mounts: readonly Mount[],
+    io: ProcessIO,
+    signal: AbortSignal,
+  ): Promise<ExitStatus>;
+}
+
+/** Paths that the runtime leaves in an upper directory as mount points (`proc`, `dev`, `etc/hosts`). */
+export type MountPoint = BytePath;

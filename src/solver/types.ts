@@ -1,0 +1,94 @@
+import type { Digest, EventSink } from "../core/index.ts";
+
+/** One output of a vertex. */
+export interface Edge<S> {
+  readonly vertex: Vertex<S>;
+  /** Which output, from 0. */
+  readonly index: number;
+}
+
+/** A node of the graph. `digest` covers the definition and everything below it. */
+export interface Vertex<S> {
+  readonly digest: Digest;
+  /** What is shown: `[base 2/2] RUN make`. */
+  readonly name: string;
+  readonly sys: S;
+  readonly inputs: readonly Edge<S>[];
+  /** Never taken from the cache (`--no-cache`); its result is still stored. */
+  readonly ignoreCache?: boolean;
+  readonly internal?: boolean;
+}
+
+/** What an op may use while it works. */
+export interface JobContext {
+  readonly signal: AbortSignal;
+  readonly vertex: Digest;
+  /** Progress, logs and warnings of this vertex. */
+  readonly emit: EventSink;
+}
+
+/** One ingredient of a cache key, kept so that `explain` can say what changed. */
+export interface Ingredient {
+  /** `definition`, `input 0`, `context src/app.ts`, … */
+  readonly name: string;
+  readonly value: string;
+}
+
+/** A cache key with what it was made of. */
+export interface CacheKey {
+  readonly key: Digest;
+  readonly ingredients: readonly Ingredient[];
+}
+
+/**
+ * What a vertex does, for results of type R. Keys come in two kinds, the cheaper first:
+ *
+ * - `definitionKey` needs only the keys of the inputs. `undefined` when an input has none (a local directory has
+ *   only content), or when definition says nothing (the source itself).
+ * - `contentKey` may look at the results of the inputs. It is the key that children see. An op without it uses
+ *   its definition key.
+ */
+export interface Op<R> {
+  definitionKey(inputKeys: readonly (Digest | undefined)[], context: JobContext): Promise<CacheKey | undefined>;
+  contentKey?(
+    inputs: readonly R[],
+    inputKeys: readonly (Digest | undefined)[],
+    context: JobContext,
+  ): Promise<CacheKey | undefined>;
+  /** Does the work: one result for each output. */
+  exec(inputs: readonly R[], context: JobContext): Promise<readonly R[]>;
+  /** Bounds what runs at once: steps of a weight compete for the solver's parallelism; 0 is free. */
+  readonly weight?: number;
+}
+
+/** Turns results into records that outlive the process and back. Records are JSON. */
+export interface ResultCodec<R> {
+  encode(result: R): unknown;
+  /** `undefined` when something that the record names is gone. Takes a lease on what it returns. */
+  decode(record: unknown): Promise<R | undefined>;
+}
+
+/** What the cache remembers of an executed vertex. */
+export interface CacheRecord {
+  /** One per output, encoded by the codec. */
+  readonly results: readonly unknown[];
+  /** Milliseconds since the epoch; created times of images come from here. */
+  readonly created: number;
+  /** How long it took, in milliseconds. */
+  readonly duration: number;
+  readonly name: string;
+  readonly ingredients: readonly Ingredient[];
+}
+
+/** Persistent map from cache keys to records. Reads are on the path of the no-op rebuild. */
+export interface KeyStore {
+  get(key: Digest): Promise<CacheRecord | undefined>;
+  put(key: Digest, record: CacheRecord): Promise<void>;
+  /** A definition key that was found to mean the content key `target`. */
+  getAlias(key: Digest): Promise<Digest | undefined>;
+  putAlias(key: Digest, target: Digest): Promise<void>;
+  /**
+   * Runs `work` while this process alone, of all that use the store, holds `key`. Released when the process dies.
+   */
+  exclusively<T>(key: Digest, signal: AbortSignal, work: () => Promise<T>): Promise<T>;
+}
