@@ -31,7 +31,12 @@ function nodeOfCheckout() {
   var bundled = path.join(root, "node_modules", "node-linux-" + process.arch, "bin", "node");
   if (fs.existsSync(bundled)) return bundled;
   if (major >= 24) return process.execPath;
-  fail("stagewright needs Node 24 or newer; this is " + process.version + " and npm brought no other for " + process.arch);
+  fail(
+    "stagewright needs Node 24 or newer; this is " +
+      process.version +
+      " and npm brought no other for " +
+      process.arch,
+  );
 }
 
 installPackages();
@@ -47,13 +52,13 @@ if (args[0] === "--cli") {
   args[0] = path.join(root, args[0]);
 }
 var child = childProcess.spawn(node, args, { stdio: "inherit", cwd: cwd, env: env });
-["SIGINT", "SIGTERM", "SIGHUP"].forEach(function (signal) {
-  process.on(signal, function () {
+["SIGINT", "SIGTERM", "SIGHUP"].forEach((signal) => {
+  process.on(signal, () => {
     // The terminal sends SIGINT to the whole group; the child decides what it means.
     if (signal !== "SIGINT") child.kill(signal);
   });
 });
-child.on("exit", function (code, signal) {
+child.on("exit", (code, signal) => {
   if (signal) process.kill(process.pid, signal);
   else process.exit(code);
 });

@@ -49,7 +49,10 @@ export interface CacheKey {
  *   its definition key.
  */
 export interface Op<R> {
-  definitionKey(inputKeys: readonly (Digest | undefined)[], context: JobContext): Promise<CacheKey | undefined>;
+  definitionKey(
+    inputKeys: readonly (Digest | undefined)[],
+    context: JobContext,
+  ): Promise<CacheKey | undefined>;
   contentKey?(
     inputs: readonly R[],
     inputKeys: readonly (Digest | undefined)[],
@@ -78,6 +81,11 @@ export interface CacheRecord {
   readonly duration: number;
   readonly name: string;
   readonly ingredients: readonly Ingredient[];
+  /**
+   * Set when the cache was ignored: children then key on this run, because the same definition may have given
+   * another result.
+   */
+  readonly salt?: string;
 }
 
 /** Persistent map from cache keys to records. Reads are on the path of the no-op rebuild. */

@@ -1,0 +1,1 @@
+export { type FileKeyStore, openKeyStore, type StoredRecord } from "./key-store.ts";

@@ -1,0 +1,111 @@
+import { randomBytes } from "node:crypto";
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, unlinkSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { tryFlock } from "../sys/index.ts";
+import { lock } from "./locks.ts";
+
+/** Something that garbage collection leaves alone while it is leased: `layer:<id>`, `blob:<hex>` or `cache:<hex>`. */
+export type LeaseItem = `layer:${string}` | `blob:${string}` | `cache:${string}`;
+
+/** Keeps things alive while one process works with them. It ends with `release`, or with the process. */
+export interface Lease {
+  /**
+   * Adds items, then runs `check`, both while no garbage collection decides. What `check` still finds
+   * stays until the lease ends. Returns what `check` returned.
+   */
+  hold<T>(items: readonly LeaseItem[], check: () => T): Promise<T>;
+  release(): void;
+}
+
+/**
+ * Opens a lease in the store at `root`. Nothing is written before the first `hold`. The lease is a file under an flock: a
+ * lease whose flock can be taken belongs to a process that is dead.
+ */
+export function openLease(root: string): Lease {
+  let open: { file: string; descriptor: number } | undefined;
+  let ended = false;
+  const held = new Set<LeaseItem>();
+  return {
+    async hold(items, check) {
+      if (ended) throw new Error("the lease has ended");
+      const fresh = items.filter((item) => !held.has(item));
+      if (fresh.length === 0) return check();
+      const guard = await lock(gcLock(root), "shared");
+      try {
+        open ??= createLeaseFile(root);
+        writeSync(open.descriptor, `${fresh.join("\n")}\n`);
+        for (const item of fresh) held.add(item);
+        return check();
+      } finally {
+        guard.release();
+      }
+    },
+    release() {
+      ended = true;
+      if (open === undefined) return;
+      unlinkSync(open.file);
+      closeSync(open.descriptor);
+      open = undefined;
+    },
+  };
+}
+
+function createLeaseFile(root: string): { file: string; descriptor: number } {
+  mkdirSync(join(root, "leases"), { recursive: true, mode: 0o700 });
+  const file = join(root, "leases", randomBytes(16).toString("hex"));
+  const descriptor = openSync(file, "ax", 0o600);
+  if (!tryFlock(descriptor, "exclusive")) throw new Error(`lease ${file} is locked by somebody else`);
+  return { file, descriptor };
+}
+
+function gcLock(root: string): string {
+  return join(root, "gc.lock");
+}
+
+/**
+ * Runs `decide` with everything that live processes lease, while nobody can lease more: what is not in the set and not
+ * named may be renamed away. Meant to last milliseconds; deleting comes after. Leases of dead processes are removed.
+ */
+export async function withLeases<T>(
+  root: string,
+  signal: AbortSignal | undefined,
+  decide: (leased: ReadonlySet<LeaseItem>) => T,
+): Promise<T> {
+  const guard = await lock(gcLock(root), "exclusive", signal);
+  try {
+    return decide(liveItems(root));
+  } finally {
+    guard.release();
+  }
+}
+
+function liveItems(root: string): Set<LeaseItem> {
+  const items = new Set<LeaseItem>();
+  for (const name of leaseFiles(root)) {
+    const file = join(root, "leases", name);
+    let descriptor: number;
+    try {
+      descriptor = openSync(file, "r");
+    } catch {
+      continue; // released in between
+    }
+    try {
+      if (tryFlock(descriptor, "exclusive")) unlinkSync(file);
+      else
+        for (const line of readFileSync(descriptor, "utf8").split("\n"))
+          if (line !== "") items.add(line as LeaseItem);
+    } finally {
+      closeSync(descriptor);
+    }
+  }
+  return items;
+}
+
+function leaseFiles(root: string): readonly string[] {
+  try {
+    return readdirSync(join(root, "leases"));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
+}

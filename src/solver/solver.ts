@@ -1,0 +1,266 @@
+import {
+  BuildError,
+  type Digest,
+  digestOfFields,
+  type EventSink,
+  toBuildError,
+  withDetails,
+} from "../core/index.ts";
+import { createSlots } from "./slots.ts";
+import type { CacheKey, CacheRecord, Edge, JobContext, KeyStore, Op, ResultCodec, Vertex } from "./types.ts";
+
+export interface SolverOptions<S, R> {
+  /** What a vertex does. Called once a vertex. */
+  readonly resolveOp: (vertex: Vertex<S>) => Op<R>;
+  readonly codec: ResultCodec<R>;
+  readonly keys: KeyStore;
+  readonly emit: EventSink;
+  readonly signal: AbortSignal;
+  /** How many ops of weight 1 run at once. */
+  readonly parallelism: number;
+  /** Called before the first op of the build executes; a build that finds everything in the cache never calls it. */
+  readonly beforeExecution?: () => Promise<void>;
+}
+
+/** A result with what the image needs to know of its making. */
+export interface Solved<R> {
+  readonly result: R;
+  /** The key that children see; undefined for what only content identifies. */
+  readonly key: Digest | undefined;
+  readonly cached: boolean;
+  /** When the vertex was executed, in milliseconds since the epoch. */
+  readonly created: number;
+  /** How long that took, in milliseconds; 0 where it was not recorded. */
+  readonly duration: number;
+}
+
+export interface Solver<S, R> {
+  /** Evaluates an edge, and below it only what the cache does not have. The first failure cancels everything else. */
+  solve(edge: Edge<S>): Promise<Solved<R>>;
+}
+
+interface Outcome<R> {
+  readonly results: readonly R[];
+  readonly cached: boolean;
+  readonly created: number;
+  readonly duration: number;
+}
+
+/** What is known of a vertex in this build; each part is worked out once. */
+interface Job<R> {
+  readonly op: Op<R>;
+  readonly context: JobContext;
+  key?: Promise<KeyState>;
+  outcome?: Promise<Outcome<R>>;
+  /** Set by a forced execution, before children ask for keys. */
+  salt?: string;
+  announced?: boolean;
+}
+
+interface KeyState {
+  /** Where the record is; undefined when the vertex cannot be cached. */
+  readonly key: Digest | undefined;
+  /** What children see: the key, with the salt of a forced execution. */
+  readonly childKey: Digest | undefined;
+  readonly parts: CacheKey | undefined;
+  readonly record: CacheRecord | undefined;
+}
+
+/**
+ * Evaluates graphs of vertices. A vertex whose record is in the key store is not executed, and neither is anything
+ * that only it needed. Knows nothing of what vertices do.
+ */
+export function createSolver<S, R>(options: SolverOptions<S, R>): Solver<S, R> {
+  const { keys, codec, emit } = options;
+  const slots = createSlots(options.parallelism);
+  const jobs = new Map<Digest, Job<R>>();
+  const abort = new AbortController();
+  const signal = AbortSignal.any([options.signal, abort.signal]);
+  let started: Promise<void> | undefined;
+
+  function jobOf(vertex: Vertex<S>): Job<R> {
+    let job = jobs.get(vertex.digest);
+    if (job === undefined) {
+      job = { op: options.resolveOp(vertex), context: { signal, vertex: vertex.digest, emit } };
+      jobs.set(vertex.digest, job);
+    }
+    return job;
+  }
+
+  function announce(
+    vertex: Vertex<S>,
+    state: { started?: number; completed?: number; cached?: boolean; error?: string },
+  ) {
+    emit({
+      kind: "vertex",
+      digest: vertex.digest,
+      name: vertex.name,
+      inputs: vertex.inputs.map((edge) => edge.vertex.digest),
+      ...(vertex.internal ? { internal: true } : {}),
+      ...state,
+    });
+  }
+
+  function announceCached(vertex: Vertex<S>, job: Job<R>): void {
+    if (job.announced) return;
+    job.announced = true;
+    const now = Date.now();
+    announce(vertex, { started: now, completed: now, cached: true });
+  }
+
+  function keyOf(vertex: Vertex<S>): Promise<KeyState> {
+    const job = jobOf(vertex);
+    job.key ??= computeKey(vertex, job);
+    return job.key;
+  }
+
+  async function inputKey(edge: Edge<S>): Promise<Digest | undefined> {
+    const { childKey } = await keyOf(edge.vertex);
+    return childKey === undefined || edge.index === 0
+      ? childKey
+      : digestOfFields("output", childKey, edge.index);
+  }
+
+  async function computeKey(vertex: Vertex<S>, job: Job<R>): Promise<KeyState> {
+    const inputKeys = await Promise.all(vertex.inputs.map(inputKey));
+    const definition = await job.op.definitionKey(inputKeys, job.context);
+    let key = definition?.key;
+    let parts = definition;
+    if (job.op.contentKey !== undefined) {
+      key = definition === undefined ? undefined : await keys.getAlias(definition.key);
+      if (key === undefined) {
+        const inputs = await Promise.all(vertex.inputs.map(resultOf));
+        const content = await job.op.contentKey(inputs, inputKeys, job.context);
+        key = content?.key;
+        parts = content === undefined ? definition : content;
+        if (definition !== undefined && key !== undefined) await keys.putAlias(definition.key, key);
+      }
+    }
+    if (key === undefined) return { key, childKey: undefined, parts, record: undefined };
+    if (vertex.ignoreCache) {
+      // Children must wait for the run whose salt they key on.
+      job.salt = digestOfFields("forced", key, Date.now(), Math.random());
+      return { key, childKey: digestOfFields(key, job.salt), parts, record: undefined };
+    }
+    const record = await keys.get(key);
+    return { key, childKey: saltedKey(key, record), parts, record };
+  }
+
+  function outcomeOf(vertex: Vertex<S>): Promise<Outcome<R>> {
+    const job = jobOf(vertex);
+    if (job.outcome === undefined) {
+      job.outcome = evaluate(vertex, job);
+      job.outcome.catch(() => undefined);
+    }
+    return job.outcome;
+  }
+
+  async function resultOf(edge: Edge<S>): Promise<R> {
+    const { results } = await outcomeOf(edge.vertex);
+    const result = results[edge.index];
+    if (result === undefined)
+      throw new BuildError(
+        "internal",
+        `${edge.vertex.name}: no output ${edge.index}, only ${results.length}`,
+      );
+    return result;
+  }
+
+  async function evaluate(vertex: Vertex<S>, job: Job<R>): Promise<Outcome<R>> {
+    const state = await keyOf(vertex);
+    const known = await restore(state.record);
+    if (known !== undefined) {
+      announceCached(vertex, job);
+      return known;
+    }
+    const inputs = await Promise.all(vertex.inputs.map(resultOf));
+    if (state.key === undefined) return execute(vertex, job, inputs, state);
+    return keys.exclusively(state.key, signal, async () => {
+      // Another process may have done the work while this one waited for the key.
+      const done = vertex.ignoreCache ? undefined : await restore(await keys.get(state.key as Digest));
+      if (done === undefined) return execute(vertex, job, inputs, state);
+      announceCached(vertex, job);
+      return done;
+    });
+  }
+
+  async function restore(record: CacheRecord | undefined): Promise<Outcome<R> | undefined> {
+    if (record === undefined) return undefined;
+    const results: R[] = [];
+    for (const encoded of record.results) {
+      const result = await codec.decode(encoded);
+      if (result === undefined) return undefined;
+      results.push(result);
+    }
+    return { results, cached: true, created: record.created, duration: record.duration };
+  }
+
+  async function execute(
+    vertex: Vertex<S>,
+    job: Job<R>,
+    inputs: readonly R[],
+    state: KeyState,
+  ): Promise<Outcome<R>> {
+    signal.throwIfAborted();
+    started ??= options.beforeExecution?.() ?? Promise.resolve();
+    await started;
+    return slots.with(job.op.weight ?? 0, signal, async () => {
+      const begin = Date.now();
+      job.announced = true;
+      announce(vertex, { started: begin });
+      try {
+        const results = await job.op.exec(inputs, job.context);
+        const created = Date.now();
+        if (state.key !== undefined)
+          await keys.put(state.key, {
+            results: results.map((result) => codec.encode(result)),
+            created,
+            duration: created - begin,
+            name: vertex.name,
+            ingredients: state.parts?.ingredients ?? [],
+            ...(job.salt === undefined ? {} : { salt: job.salt }),
+          });
+        announce(vertex, { started: begin, completed: Date.now() });
+        return { results, cached: false, created, duration: created - begin };
+      } catch (error) {
+        const failure = signal.aborted
+          ? new BuildError("canceled", "canceled", { cause: error })
+          : withDetails(error, { vertex: vertex.digest, step: vertex.name });
+        announce(vertex, { started: begin, completed: Date.now(), error: failure.message });
+        abort.abort(failure);
+        throw failure;
+      }
+    });
+  }
+
+  return {
+    async solve(edge) {
+      try {
+        const { results, ...outcome } = await outcomeOf(edge.vertex);
+        const { childKey } = await keyOf(edge.vertex);
+        await announceAncestors(edge.vertex, new Set());
+        return { ...outcome, result: results[edge.index] as R, key: childKey };
+      } catch (error) {
+        // What fails because of a cancellation is not the reason; the first failure is.
+        if (abort.signal.aborted) throw abort.signal.reason;
+        if (options.signal.aborted)
+          throw new BuildError("canceled", "canceled", { cause: options.signal.reason });
+        const failure = toBuildError(error);
+        abort.abort(failure);
+        throw failure;
+      }
+    },
+  };
+
+  /** Shows what was never looked at, because something above it was in the cache, as cached too. */
+  async function announceAncestors(vertex: Vertex<S>, seen: Set<Digest>): Promise<void> {
+    if (seen.has(vertex.digest)) return;
+    seen.add(vertex.digest);
+    for (const edge of vertex.inputs) await announceAncestors(edge.vertex, seen);
+    announceCached(vertex, jobOf(vertex));
+  }
+}
+
+function saltedKey(key: Digest, record: CacheRecord | undefined): Digest {
+  return record?.salt === undefined ? key : digestOfFields(key, record.salt);
+}

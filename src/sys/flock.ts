@@ -1,0 +1,33 @@
+import { libc, systemError } from "./libc.ts";
+
+const operations = { shared: 1, exclusive: 2 } as const;
+const nonBlocking = 4;
+const unlockOperation = 8;
+
+let flock: ((descriptor: number, operation: number) => number) | undefined;
+
+function call(descriptor: number, operation: number): boolean {
+  flock ??= libc().libc.func("int flock(int, int)") as (descriptor: number, operation: number) => number;
+  if (flock(descriptor, operation) === 0) return true;
+  const error = systemError("flock");
+  if (
+    (error as NodeJS.ErrnoException).code === "EAGAIN" ||
+    (error as NodeJS.ErrnoException).code === "EWOULDBLOCK"
+  )
+    return false;
+  throw error;
+}
+
+/**
+ * Takes an flock(2) on an open file without waiting; `false` when another process (or another open of the same file)
+ * holds it. It is gone when the last copy of the descriptor is closed, so also when the process dies; Node
+ * opens files close-on-exec, so children do not keep it.
+ */
+export function tryFlock(descriptor: number, mode: "shared" | "exclusive"): boolean {
+  return call(descriptor, operations[mode] | nonBlocking);
+}
+
+/** Gives an flock back before its file is closed. */
+export function unlock(descriptor: number): void {
+  call(descriptor, unlockOperation);
+}

@@ -1,0 +1,2 @@
+export * from "./flock.ts";
+export { libc, systemError } from "./libc.ts";
