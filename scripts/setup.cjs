@@ -47,6 +47,7 @@ env.PATH = path.dirname(node) + path.delimiter + env.PATH;
 var cwd = root;
 if (args[0] === "--cli") {
   args[0] = path.join(root, "bin", "stagewright.cjs");
+  env.STAGEWRIGHT_FROM_SOURCE = "1";
   cwd = process.env.INIT_CWD || process.cwd();
 } else {
   args[0] = path.join(root, args[0]);
