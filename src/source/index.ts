@@ -1,0 +1,1 @@
+export type { Exclusion, LocalTree } from "./local.ts";
