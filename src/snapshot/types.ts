@@ -21,12 +21,35 @@ export interface LayerEntry {
   /** 0 for everything but files. */
   readonly size: number;
   readonly mtime: number;
-  /** Target of a symlink (as written) or of a hardlink (path inside the root filesystem). */
+  /** Target of a symlink (as written) or of a hardlink (path inside the root filesystem); else empty. */
   readonly linkname: BytePath;
   readonly devMajor: number;
   readonly devMinor: number;
   /** Only what layers carry: `security.capability` and what a foreign tar brought. */
   readonly xattrs?: ReadonlyMap<string, Uint8Array>;
+  /**
+   * A directory that the layer does not carry itself: something below it does. Its metadata comes from the layers
+   * below; when they do not have it either, it is root's, 0755, of time 0.
+   */
+  readonly implied?: true;
+}
+
+/** Where the bytes of a file lie. `close` gives the descriptor back; it must be called once. */
+export interface FileBytes {
+  readonly fd: number;
+  readonly position: number;
+  readonly size: number;
+  close(): void;
+}
+
+/** How to open a layer read-only: plain data, so that it can be sent to a worker. Paths on the host are absolute. */
+export interface LayerSource {
+  readonly id: LayerId;
+  /** Binary index. */
+  readonly index: string;
+  /** Memoised digests of files, beside the index. */
+  readonly digests?: string;
+  readonly content: { readonly kind: "tar" | "directory"; readonly path: string };
 }
 
 /**
@@ -48,6 +71,14 @@ export interface LayerView {
   whiteouts(path: BytePath): Iterable<BytePath>;
   /** Bytes of a file, read synchronously in one piece; for small files (passwd). Throws beyond 16 MiB. */
   read(path: BytePath): Buffer;
+  /** Opens a file's bytes; a hardlink to a file of this layer is followed. Throws `not-found` for anything else. */
+  open(path: BytePath): FileBytes;
+  /** sha256 (32 bytes) of a file's content: from the index, from the memo, or computed by reading the file now. */
+  fileDigest(path: BytePath): Uint8Array;
+  /** Writes the digests that `fileDigest` computed beside the index, for the next process. */
+  saveDigests(): void;
+  /** Closes what is open. Views that are dropped without it are closed by the garbage collector. */
+  close(): void;
 }
 
 /** An entry found through the stack, with the layer that has it. */
@@ -61,6 +92,13 @@ export interface Rootfs {
   readonly layers: readonly LayerView[];
   /** The entry at exactly `path`; symlinks are not followed, in no component. */
   lookup(path: BytePath): FoundEntry | undefined;
+  /**
+   * The entry that has the content of `entry`: for a hardlink the file that it names, as it was when its layer was
+   * made; anything else is returned as it is. Throws `data-loss` when the stack does not have the target.
+   */
+  inode(entry: FoundEntry): FoundEntry;
+  /** sha256 of the content of a file or hardlink. */
+  fileDigest(entry: FoundEntry): Uint8Array;
   /** Follows symlinks in every component (the last one too unless `nofollow`), inside the root. Throws on a loop. */
   resolve(path: BytePath, options?: { nofollow?: boolean }): { path: BytePath; entry: FoundEntry | undefined };
   children(path: BytePath): readonly FoundEntry[];
@@ -77,6 +115,13 @@ export interface LayerRecord {
   /** Digest and size in bytes of the uncompressed tar, once it is known. */
   readonly diffId?: Digest;
   readonly tarSize?: number;
+  /** Whether it hides everything below it: lower layers of a mount start here. */
+  readonly opaqueRoot?: true;
+  /**
+   * Digest of what the layer borrows from the layers below (metadata of implied directories, targets of hardlinks) is
+   * part of its directory form when this is set.
+   */
+  readonly dependsOnLower?: true;
   /** Sum of the sizes of the regular files. */
   readonly contentSize: number;
   readonly entryCount: number;

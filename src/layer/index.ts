@@ -1,0 +1,3 @@
+export { openLayerStore } from "./store.ts";
+export type * from "./types.ts";
+export { openLayerWriter } from "./writer.ts";
