@@ -1,0 +1,3 @@
+export type * from "./definition.ts";
+export type * from "./graph.ts";
+export * from "./op.ts";
