@@ -1,0 +1,2 @@
+export type * from "./image-config.ts";
+export type * from "./types.ts";
