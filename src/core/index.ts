@@ -4,5 +4,7 @@ export * from "./descriptor.ts";
 export * from "./digest.ts";
 export * from "./errors.ts";
 export * from "./events.ts";
+export * from "./nearest.ts";
 export * from "./platform.ts";
+export * from "./reference.ts";
 export * from "./source-range.ts";
