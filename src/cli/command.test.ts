@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { BuildError } from "../core/index.ts";
+import { type Command, parseCall } from "./command.ts";
+
+const command: Command = {
+  name: "build",
+  summary: "",
+  usage: "[OPTIONS] PATH",
+  flags: [
+    { name: "tag", short: "t", value: "NAME", many: true, help: "" },
+    { name: "no-cache", help: "" },
+    { name: "quiet", short: "q", help: "" },
+    { name: "interactive", short: "i", help: "" },
+    { name: "squash", help: "", refused: "layers are kept" },
+  ],
+  minArgs: 1,
+  maxArgs: 1,
+  examples: [],
+  run: async () => 0,
+};
+
+test("flags in every form that docker takes", () => {
+  for (const argv of [
+    ["-t", "a", "--tag", "b", "--tag=c", "-td", "-t=e", ".", "--no-cache", "-qi"],
+    [".", "-qit", "a", "-tb", "--tag", "c", "-t=d", "--tag=e", "--no-cache=true"],
+  ]) {
+    const call = parseCall(command, argv);
+    assert.deepEqual(call.all("tag"), ["a", "b", "c", "d", "e"]);
+    assert.equal(call.get("tag"), "e");
+    assert.deepEqual([call.is("no-cache"), call.is("quiet"), call.is("interactive")], [true, true, true]);
+    assert.deepEqual(call.args, ["."]);
+  }
+});
+
+test("a switch can be set to false; a value may hold =", () => {
+  const call = parseCall(command, ["--no-cache=false", "--tag=a=b", "-"]);
+  assert.deepEqual(
+    [call.is("no-cache"), call.given("no-cache"), call.get("tag"), call.args],
+    [false, true, "a=b", ["-"]],
+  );
+});
+
+test("after -- everything is an argument, and with stopAtArgument after the first one", () => {
+  assert.deepEqual(parseCall(command, ["--", "-t"]).args, ["-t"]);
+  const run = { ...command, stopAtArgument: true, maxArgs: 9 };
+  assert.deepEqual(parseCall(run, ["-q", "image", "ls", "-t", "x"]).args, ["image", "ls", "-t", "x"]);
+});
+
+test("mistakes are named, with what was probably meant", () => {
+  const message = (argv: string[]) => {
+    try {
+      parseCall(command, argv);
+    } catch (error) {
+      const { message, hint } = error as BuildError;
+      return `${message} | ${hint?.split("\n")[0]}`;
+    }
+    return "accepted";
+  };
+  assert.match(message(["--no-cahce", "."]), /^unknown flag: --no-cahce \| did you mean --no-cache\?/);
+  assert.match(message(["-z", "."]), /^unknown shorthand flag: 'z' in -z/);
+  assert.match(message([".", "-t"]), /^flag needs an argument: -t/);
+  assert.match(message([]), /^"stagewright build" requires exactly 1 argument \|/);
+  assert.match(message(["a", "b"]), /^"stagewright build" requires exactly 1 argument \|/);
+  assert.match(message(["--no-cache=maybe", "."]), /^invalid argument "maybe" for "--no-cache"/);
+  assert.match(message(["--squash", "."]), /^--squash is not supported: layers are kept/);
+});

@@ -1,0 +1,150 @@
+import { BuildError, nearest } from "../core/index.ts";
+
+/** One flag of a command. A flag with a `value` takes one, shown by that name in the help; without, it is a switch. */
+export interface Flag {
+  readonly name: string;
+  readonly short?: string;
+  readonly value?: string;
+  /** May be given several times. */
+  readonly many?: boolean;
+  readonly help: string;
+  /** Why it is refused, for flags that users of other builders have and this one does not carry out. */
+  readonly refused?: string;
+}
+
+/** The flags and arguments that a command was called with. */
+export interface Call {
+  readonly args: readonly string[];
+  /** Last value of a flag. */
+  get(name: string): string | undefined;
+  all(name: string): readonly string[];
+  is(name: string): boolean;
+  /** Whether the flag was given at all, `--flag=false` included. */
+  given(name: string): boolean;
+}
+
+/** A command of the command line, as data: help and completion are made from it. */
+export interface Command {
+  readonly name: string;
+  /** Other names, such as `image ls` for `images`. */
+  readonly aliases?: readonly string[];
+  readonly summary: string;
+  /** What follows the name in the usage line: `[OPTIONS] PATH`. */
+  readonly usage: string;
+  readonly flags: readonly Flag[];
+  readonly minArgs: number;
+  readonly maxArgs: number;
+  /** Everything from the first argument on belongs to somebody else (`run IMAGE CMD…`). */
+  readonly stopAtArgument?: boolean;
+  readonly examples: readonly string[];
+  /** Returns the exit code. */
+  readonly run: (call: Call) => Promise<number>;
+}
+
+/** Reads a command's arguments the way docker does: `--f v`, `--f=v`, `-f v`, `-fv`, `-ab`, `--switch=false`, `--`. */
+export function parseCall(command: Command, argv: readonly string[]): Call {
+  const values = new Map<string, string[]>();
+  const args: string[] = [];
+  const rest = [...argv];
+
+  const store = (flag: Flag, value: string): void => {
+    if (flag.refused !== undefined)
+      throw new BuildError("unimplemented", `--${flag.name} is not supported: ${flag.refused}`);
+    const list = values.get(flag.name) ?? [];
+    list.push(value);
+    values.set(flag.name, list);
+  };
+  const takeValue = (shown: string): string => {
+    const next = rest.shift();
+    if (next === undefined) throw usageError(command, `flag needs an argument: ${shown}`);
+    return next;
+  };
+
+  while (rest.length > 0) {
+    const word = rest.shift() as string;
+    if (word === "--") {
+      args.push(...rest.splice(0));
+    } else if (word.startsWith("--")) {
+      const [name = "", ...parts] = word.slice(2).split("=");
+      const flag = command.flags.find((candidate) => candidate.name === name);
+      if (flag === undefined) throw unknownFlag(command, name);
+      const inline = word.includes("=") ? parts.join("=") : undefined;
+      if (flag.value === undefined) store(flag, switchValue(command, name, inline));
+      else store(flag, inline ?? takeValue(`--${name}`));
+    } else if (word.startsWith("-") && word !== "-") {
+      parseShort(command, word, store, takeValue);
+    } else {
+      args.push(word);
+      if (command.stopAtArgument) args.push(...rest.splice(0));
+    }
+  }
+  checkCount(command, args);
+  return {
+    args,
+    get: (name) => values.get(name)?.at(-1),
+    all: (name) => values.get(name) ?? [],
+    is: (name) => values.get(name)?.at(-1) === "true",
+    given: (name) => values.has(name),
+  };
+}
+
+function parseShort(
+  command: Command,
+  word: string,
+  store: (flag: Flag, value: string) => void,
+  takeValue: (shown: string) => string,
+): void {
+  for (let at = 1; at < word.length; at++) {
+    const letter = word[at] as string;
+    const flag = command.flags.find((candidate) => candidate.short === letter);
+    if (flag === undefined) throw usageError(command, `unknown shorthand flag: '${letter}' in ${word}`);
+    if (flag.value === undefined) {
+      store(flag, "true");
+      continue;
+    }
+    const attached = word.slice(at + 1).replace(/^=/, "");
+    store(flag, attached === "" ? takeValue(`-${letter}`) : attached);
+    return;
+  }
+}
+
+function switchValue(command: Command, name: string, inline: string | undefined): string {
+  if (inline === undefined || /^(true|t|1)$/i.test(inline)) return "true";
+  if (/^(false|f|0)$/i.test(inline)) return "false";
+  throw usageError(command, `invalid argument ${JSON.stringify(inline)} for "--${name}": true or false`);
+}
+
+function checkCount(command: Command, args: readonly string[]): void {
+  if (args.length >= command.minArgs && args.length <= command.maxArgs) return;
+  const { minArgs, maxArgs } = command;
+  const count =
+    minArgs === maxArgs
+      ? `exactly ${minArgs}`
+      : args.length < minArgs
+        ? `at least ${minArgs}`
+        : `at most ${maxArgs}`;
+  throw usageError(
+    command,
+    `"stagewright ${command.name}" requires ${count} argument${count.endsWith(" 1") ? "" : "s"}`,
+  );
+}
+
+function unknownFlag(command: Command, name: string): BuildError {
+  const near = nearest(
+    name,
+    command.flags.map((flag) => flag.name),
+  );
+  return usageError(
+    command,
+    `unknown flag: --${name}`,
+    near === undefined ? undefined : `did you mean --${near}?`,
+  );
+}
+
+/** An error about how the command was called; names the usage. */
+export function usageError(command: Command, message: string, hint?: string): BuildError {
+  const usage = `Usage: stagewright ${command.name} ${command.usage}\nSee 'stagewright ${command.name} --help'.`;
+  return new BuildError("invalid-argument", message, {
+    hint: hint === undefined ? usage : `${hint}\n${usage}`,
+  });
+}

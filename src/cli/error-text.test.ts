@@ -1,0 +1,49 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { BuildError } from "../core/index.ts";
+import { errorText } from "./error-text.ts";
+
+test("a failed step shows the end of its output, the marked lines, the message and the hint", () => {
+  const error = new BuildError(
+    "unknown",
+    'process "/bin/sh -c false" did not complete successfully: exit code: 1',
+    {
+      hint: "look at it",
+      details: {
+        step: "[2/2] RUN false",
+        logTail: ["0.1 a", "0.2 b"],
+        logFile: "logs/x",
+        source: {
+          file: "Dockerfile",
+          text: "FROM a\nENV b=c\n\nRUN \\\n  false\nCMD x\n",
+          ranges: [{ start: { line: 4, column: 0 }, end: { line: 5, column: 7 } }],
+        },
+      },
+    },
+  );
+  assert.equal(
+    errorText(error),
+    `------
+ > [2/2] RUN false:
+0.1 a
+0.2 b
+------
+Dockerfile:4
+--------------------
+   2 |     ENV b=c
+   3 |     
+   4 | >>> RUN \\
+   5 | >>>   false
+   6 |     CMD x
+   7 |     
+--------------------
+ERROR: process "/bin/sh -c false" did not complete successfully: exit code: 1
+Full log: logs/x
+Hint: look at it
+`,
+  );
+});
+
+test("an error without a place is its message alone", () => {
+  assert.equal(errorText(new BuildError("not-found", "no such image: x")), "ERROR: no such image: x\n");
+});

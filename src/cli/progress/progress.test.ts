@@ -1,0 +1,174 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type BuildEvent, digestOf } from "../../core/index.ts";
+import type { Display, Terminal } from "./display.ts";
+import { plainDisplay } from "./plain.ts";
+import { rawJsonDisplay } from "./raw-json.ts";
+import { createBuildState } from "./state.ts";
+import { frame, ttyDisplay } from "./tty.ts";
+
+function capture(make: (out: Terminal) => Display): { show: (events: readonly BuildEvent[]) => string } {
+  return {
+    show(events) {
+      let text = "";
+      const display = make({
+        write: (piece) => (text += piece),
+        size: () => ({ columns: 60, rows: 24 }),
+        color: false,
+      });
+      for (const event of events) display.event(event);
+      display.end();
+      return text;
+    },
+  };
+}
+
+const [base, run, copy] = [digestOf("base"), digestOf("run"), digestOf("copy")];
+const at = (seconds: number) => 1_700_000_000_000 + seconds * 1000;
+const log = (vertex: typeof base, text: string, time: number, stream: 1 | 2 = 1): BuildEvent => ({
+  kind: "log",
+  vertex,
+  stream,
+  data: Buffer.from(text),
+  timestamp: at(time),
+});
+
+const events: BuildEvent[] = [
+  {
+    kind: "vertex",
+    digest: base,
+    name: "[1/3] FROM docker.io/library/debian:12",
+    inputs: [],
+    started: at(0),
+    completed: at(0),
+    cached: true,
+  },
+  { kind: "vertex", digest: run, name: "[2/3] RUN make", inputs: [base], started: at(1) },
+  log(run, "one\ntw", 1.5),
+  log(run, "o\n", 1.75),
+  { kind: "vertex", digest: copy, name: "[internal] load build context", inputs: [], started: at(2) },
+  {
+    kind: "status",
+    vertex: copy,
+    id: "transferring context:",
+    current: 219100,
+    total: 0,
+    timestamp: at(2.1),
+    started: at(2),
+  },
+  {
+    kind: "status",
+    vertex: copy,
+    id: "transferring context:",
+    current: 219100,
+    total: 0,
+    timestamp: at(2.2),
+    started: at(2),
+    completed: at(2.2),
+  },
+  {
+    kind: "vertex",
+    digest: copy,
+    name: "[internal] load build context",
+    inputs: [],
+    started: at(2),
+    completed: at(2.2),
+  },
+  log(run, "no line end", 3, 2),
+  {
+    kind: "vertex",
+    digest: run,
+    name: "[2/3] RUN make",
+    inputs: [base],
+    started: at(1),
+    completed: at(4.04),
+    error: "exit code: 1",
+  },
+];
+
+test("plain: numbered steps, whole lines with their time, what happened at the end", () => {
+  assert.equal(
+    capture(plainDisplay).show(events),
+    `#1 [1/3] FROM docker.io/library/debian:12
+#1 CACHED
+
+#2 [2/3] RUN make
+#2 0.500 one
+#2 0.500 two
+#2 ...
+
+#3 [internal] load build context
+#3 transferring context: 219.1kB
+#3 transferring context: 219.1kB 0.2s done
+#3 DONE 0.2s
+
+#2 [2/3] RUN make
+#2 2.000 no line end
+#2 ERROR: exit code: 1
+
+`,
+  );
+});
+
+test("rawjson: one SolveStatus a line, bytes in base64", () => {
+  const lines = capture(rawJsonDisplay)
+    .show(events)
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  assert.equal(lines.length, events.length);
+  assert.deepEqual(lines[0], {
+    vertexes: [
+      {
+        digest: base,
+        name: "[1/3] FROM docker.io/library/debian:12",
+        started: "2023-11-14T22:13:20.000Z",
+        completed: "2023-11-14T22:13:20.000Z",
+        cached: true,
+      },
+    ],
+  });
+  assert.equal(Buffer.from(lines[2].logs[0].data, "base64").toString(), "one\ntw");
+});
+
+test("tty: a frame has the count, a line a step with its time, and the tail of what runs", () => {
+  const state = createBuildState(() => at(0));
+  for (const event of events.slice(0, 5)) state.apply(event);
+  const lines = frame(state.vertices, {
+    begin: at(0),
+    time: at(2.5),
+    columns: 50,
+    final: false,
+    color: false,
+  });
+  assert.deepEqual(lines, [
+    "[+] Building 2.5s (1/3)",
+    `${" => CACHED [1/3] FROM docker.io/library/debian:12 0.0s".slice(0, 44)} 0.0s`,
+    " => [2/3] RUN make                           1.5s",
+    " => => # one",
+    " => => # two",
+    " => [internal] load build context            0.5s",
+  ]);
+});
+
+test("tty: what a step prints cannot move the cursor", () => {
+  const state = createBuildState(() => at(0));
+  state.apply(events[1] as BuildEvent);
+  state.apply(log(run, "\u001b[2J\u001b]0;title\u0007a\tb\u0008\rprogress 1\rprogress 2\n", 2));
+  const text = frame(state.vertices, {
+    begin: at(0),
+    time: at(3),
+    columns: 50,
+    final: false,
+    color: false,
+  }).join("\n");
+  assert.ok(!/[\u0000-\u0009\u000b-\u001f]/.test(text), JSON.stringify(text));
+  assert.ok(text.includes("# progress 2"));
+});
+
+test("tty: the last frame says FINISHED and leaves the cursor visible", () => {
+  const text = capture((out) => ttyDisplay(out, () => at(4.1))).show(events);
+  assert.match(text.slice(text.lastIndexOf("[+]")), /^\[\+\] Building 0\.0s \(3\/3\) FINISHED/);
+  assert.match(text, / => ERROR \[2\/3\] RUN make +3\.0s\n/);
+  assert.ok(text.endsWith("\u001b[?25h"));
+});
