@@ -54,10 +54,12 @@ test("a lease shows its items until it is released", async () => {
   const lease = openLease(root);
   assert.equal(await lease.hold(["layer:1", "blob:2"], () => "checked"), "checked");
   await lease.hold(["layer:1", "layer:3"], () => undefined);
-  const seen = await withLeases(root, undefined, (items) => [...items].sort());
-  assert.deepEqual(seen, ["blob:2", "layer:1", "layer:3"]);
+  const seen = await withLeases(root, undefined, ({ items, since }) => ({ items: [...items].sort(), since }));
+  assert.deepEqual(seen.items, ["blob:2", "layer:1", "layer:3"]);
+  assert.ok(Math.abs(seen.since - Date.now()) < 60_000);
   lease.release();
-  assert.deepEqual(await withLeases(root, undefined, (items) => [...items]), []);
+  assert.equal(await withLeases(root, undefined, ({ since }) => since), Number.POSITIVE_INFINITY);
+  assert.deepEqual(await withLeases(root, undefined, ({ items }) => [...items]), []);
 });
 
 test("a lease of a killed process is dead, and is cleared away", async () => {
@@ -71,11 +73,11 @@ test("a lease of a killed process is dead, and is cleared away", async () => {
   writeFileSync(file, script);
   const child = spawn(process.execPath, [file], { stdio: ["ignore", "pipe", "inherit"] });
   await once(child.stdout, "data");
-  assert.deepEqual(await withLeases(root, undefined, (items) => [...items]), ["layer:doomed"]);
+  assert.deepEqual(await withLeases(root, undefined, ({ items }) => [...items]), ["layer:doomed"]);
   assert.equal(tryLock(join(root, "locks", "doomed")), undefined);
   child.kill("SIGKILL");
   await once(child, "exit");
-  assert.deepEqual(await withLeases(root, undefined, (items) => [...items]), []);
+  assert.deepEqual(await withLeases(root, undefined, ({ items }) => [...items]), []);
   assert.deepEqual(readdirSync(join(root, "leases")), []);
   const taken = tryLock(join(root, "locks", "doomed"));
   assert.ok(taken);

@@ -5,16 +5,31 @@ import { tryFlock } from "../sys/index.ts";
 import { lock } from "./locks.ts";
 
 /** Something that garbage collection leaves alone while it is leased: `layer:<id>`, `blob:<hex>` or `cache:<hex>`. */
-export type LeaseItem = `layer:${string}` | `blob:${string}` | `cache:${string}`;
+export type LeaseItem = `layer:${string}` | `blob:${string}` | `cache:${string}` | "begun";
 
 /** Keeps things alive while one process works with them. It ends with `release`, or with the process. */
 export interface Lease {
+  /**
+   * Begins the lease, if `hold` has not. What is made from now on is safe until the lease ends, even before
+   * anything refers to it.
+   */
+  begin(): Promise<void>;
   /**
    * Adds items, then runs `check`, both while no garbage collection decides. What `check` still finds
    * stays until the lease ends. Returns what `check` returned.
    */
   hold<T>(items: readonly LeaseItem[], check: () => T): Promise<T>;
   release(): void;
+}
+
+/** What garbage collection must leave alone because a live process works with it. */
+export interface Leased {
+  readonly items: ReadonlySet<LeaseItem>;
+  /**
+   * When the oldest live lease began, in milliseconds since the epoch: what was made or touched since may belong to
+   * its build. Infinity when no lease is alive.
+   */
+  readonly since: number;
 }
 
 /**
@@ -25,7 +40,10 @@ export function openLease(root: string): Lease {
   let open: { file: string; descriptor: number } | undefined;
   let ended = false;
   const held = new Set<LeaseItem>();
-  return {
+  const lease: Lease = {
+    async begin() {
+      await lease.hold(["begun"], () => undefined);
+    },
     async hold(items, check) {
       if (ended) throw new Error("the lease has ended");
       const fresh = items.filter((item) => !held.has(item));
@@ -48,6 +66,7 @@ export function openLease(root: string): Lease {
       open = undefined;
     },
   };
+  return lease;
 }
 
 function createLeaseFile(root: string): { file: string; descriptor: number } {
@@ -55,6 +74,7 @@ function createLeaseFile(root: string): { file: string; descriptor: number } {
   const file = join(root, "leases", randomBytes(16).toString("hex"));
   const descriptor = openSync(file, "ax", 0o600);
   if (!tryFlock(descriptor, "exclusive")) throw new Error(`lease ${file} is locked by somebody else`);
+  writeSync(descriptor, `${Date.now()}\n`);
   return { file, descriptor };
 }
 
@@ -69,7 +89,7 @@ function gcLock(root: string): string {
 export async function withLeases<T>(
   root: string,
   signal: AbortSignal | undefined,
-  decide: (leased: ReadonlySet<LeaseItem>) => T,
+  decide: (leased: Leased) => T,
 ): Promise<T> {
   const guard = await lock(gcLock(root), "exclusive", signal);
   try {
@@ -79,8 +99,9 @@ export async function withLeases<T>(
   }
 }
 
-function liveItems(root: string): Set<LeaseItem> {
+function liveItems(root: string): Leased {
   const items = new Set<LeaseItem>();
+  let since = Number.POSITIVE_INFINITY;
   for (const name of leaseFiles(root)) {
     const file = join(root, "leases", name);
     let descriptor: number;
@@ -90,15 +111,18 @@ function liveItems(root: string): Set<LeaseItem> {
       continue; // released in between
     }
     try {
-      if (tryFlock(descriptor, "exclusive")) unlinkSync(file);
-      else
-        for (const line of readFileSync(descriptor, "utf8").split("\n"))
-          if (line !== "") items.add(line as LeaseItem);
+      if (tryFlock(descriptor, "exclusive")) {
+        unlinkSync(file);
+        continue;
+      }
+      const [began = "", ...lines] = readFileSync(descriptor, "utf8").split("\n");
+      since = Math.min(since, Number(began));
+      for (const line of lines) if (line !== "" && line !== "begun") items.add(line as LeaseItem);
     } finally {
       closeSync(descriptor);
     }
   }
-  return items;
+  return { items, since };
 }
 
 function leaseFiles(root: string): readonly string[] {
