@@ -116,7 +116,8 @@ function liveItems(root: string): Leased {
         continue;
       }
       const [began = "", ...lines] = readFileSync(descriptor, "utf8").split("\n");
-      since = Math.min(since, Number(began));
+      // File times come from a coarser clock than Date.now.
+      since = Math.min(since, Number(began) - 1000);
       for (const line of lines) if (line !== "" && line !== "begun") items.add(line as LeaseItem);
     } finally {
       closeSync(descriptor);
