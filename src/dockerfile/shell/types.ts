@@ -1,0 +1,26 @@
+/** Variables by name; a `Map` will do. `keys`, where present, serves suggestions. */
+export interface Variables {
+  get(name: string): string | undefined;
+  keys?(): Iterable<string>;
+}
+
+export interface ExpandOptions {
+  /** Escape character, `\` unless the file says otherwise. */
+  readonly escape?: "\\" | "`";
+  /** Keep quotes in the result. */
+  readonly rawQuotes?: boolean;
+  /** Keep escape characters in the result. */
+  readonly rawEscapes?: boolean;
+  /** Treat quotes as ordinary characters (bodies of here-documents). */
+  readonly skipQuotes?: boolean;
+  /** Leave variables that are not set as they are written. */
+  readonly skipUnset?: boolean;
+}
+
+export interface Expansion {
+  readonly text: string;
+  /** Names that were looked up and found. */
+  readonly matched: ReadonlySet<string>;
+  /** Names that were looked up in vain. */
+  readonly unmatched: ReadonlySet<string>;
+}
