@@ -1,2 +1,3 @@
 export { type Lease, type Leased, type LeaseItem, openLease, withLeases } from "./leases.ts";
 export { type HeldLock, lock, tryLock } from "./locks.ts";
+export type { ImageRecord, NameStore, NewImageRecord } from "./types.ts";

@@ -1,0 +1,2 @@
+export { openContentStore } from "./store.ts";
+export type { Blob, ContentStore } from "./types.ts";
