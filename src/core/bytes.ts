@@ -14,7 +14,8 @@ export async function* verified(data: Bytes, expected: Pick<Descriptor, "digest"
   let size = 0;
   for await (const chunk of data) {
     size += chunk.length;
-    if (size > expected.size) throw new BuildError("data-loss", `${expected.digest}: more than ${expected.size} bytes`);
+    if (size > expected.size)
+      throw new BuildError("data-loss", `${expected.digest}: more than ${expected.size} bytes`);
     state.update(chunk);
     yield chunk;
   }

@@ -85,7 +85,9 @@ export function toBuildError(error: unknown): BuildError {
   if (error instanceof BuildError) return error;
   if (error instanceof Error) {
     if (error.name === "AbortError") return new BuildError("canceled", "canceled", { cause: error });
-    return new BuildError(codeOfErrno((error as NodeJS.ErrnoException).code), error.message, { cause: error });
+    return new BuildError(codeOfErrno((error as NodeJS.ErrnoException).code), error.message, {
+      cause: error,
+    });
   }
   return new BuildError("unknown", String(error));
 }

@@ -1,3 +1,4 @@
+import { BuildError } from "../core/index.ts";
 import type { Snapshot } from "../snapshot/index.ts";
 import type { LocalTree } from "../source/index.ts";
 
@@ -5,3 +6,12 @@ import type { LocalTree } from "../source/index.ts";
 export type Ref =
   | { readonly kind: "snapshot"; readonly snapshot: Snapshot }
   | { readonly kind: "tree"; readonly tree: LocalTree };
+
+/** The root filesystem in `ref`; throws `internal` when an op was given something else. */
+export function snapshotOf(ref: Ref | undefined, op: string): Snapshot {
+  if (ref?.kind === "snapshot") return ref.snapshot;
+  throw new BuildError(
+    "invalid-argument",
+    `${op}: the input is ${ref === undefined ? "missing" : "a local directory"}, not a root filesystem`,
+  );
+}
