@@ -1,0 +1,1 @@
+export type { RegistryKeyPair, RegistryHost, RegistrySettings } from "./registries.ts";

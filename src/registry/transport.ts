@@ -1,0 +1,133 @@
+import { readFileSync } from "node:fs";
+import * as http from "node:http";
+import * as https from "node:https";
+import { createSecureContext, getCACertificates, type SecureContext } from "node:tls";
+import type { RegistryHost } from "../config/index.ts";
+import { BuildError } from "../core/index.ts";
+
+export interface HttpRequest {
+  readonly method: "GET" | "HEAD";
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly settings: RegistryHost;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** An answer whose body is not read yet: read it, or `discard` it. */
+export interface HttpResponse {
+  readonly status: number;
+  readonly headers: http.IncomingHttpHeaders;
+  readonly url: URL;
+  readonly body: http.IncomingMessage;
+}
+
+/** Sends single requests: no redirects, no retries. Connections are kept alive and pass through proxies. */
+export interface Transport {
+  send(request: HttpRequest): Promise<HttpResponse>;
+  close(): void;
+}
+
+/** Larger than any header block that registries send (signed redirects are long). */
+const maxHeaderSize = 64 * 1024;
+
+/** Connections to one host at a time. */
+const maxSockets = 8;
+
+export function openTransport(options: { env: NodeJS.ProcessEnv; idleTimeout: number }): Transport {
+  const { env, idleTimeout } = options;
+  const agentOptions = { keepAlive: true, maxSockets, proxyEnv: env };
+  const plain = new http.Agent(agentOptions);
+  const secure = new Map<string, https.Agent>();
+  const secureAgent = (settings: RegistryHost): https.Agent => {
+    const { ca, keypair, insecure } = settings;
+    const key = JSON.stringify([ca, keypair, insecure]);
+    let agent = secure.get(key);
+    if (agent === undefined) {
+      agent = new https.Agent({ ...agentOptions, ...tlsOptions(settings, env) });
+      secure.set(key, agent);
+    }
+    return agent;
+  };
+  return {
+    send({ method, url, headers, settings, signal }) {
+      signal?.throwIfAborted();
+      const common = {
+        method,
+        headers: { ...headers, "accept-encoding": "identity", "user-agent": "stagewright" },
+        maxHeaderSize,
+        timeout: idleTimeout,
+        ...(signal === undefined ? {} : { signal }),
+      };
+      return new Promise((resolve, reject) => {
+        const request =
+          url.protocol === "https:"
+            ? https.request(url, { ...common, agent: secureAgent(settings) })
+            : http.request(url, { ...common, agent: plain });
+        request.on("timeout", () => request.destroy(stalled(url, idleTimeout)));
+        request.on("error", reject);
+        request.on("response", (body) => {
+          // A reader that is gone must not turn a late error of the connection into an uncaught one.
+          body.on("error", () => {});
+          resolve({ status: body.statusCode ?? 0, headers: body.headers, url, body });
+        });
+        request.end();
+      });
+    },
+    close() {
+      plain.destroy();
+      for (const agent of secure.values()) agent.destroy();
+    },
+  };
+}
+
+function stalled(url: URL, milliseconds: number): Error {
+  const error: NodeJS.ErrnoException = new Error(`${url.host} sent nothing for ${milliseconds / 1000} s`);
+  error.code = "ETIMEDOUT";
+  return error;
+}
+
+/** Throws away an unread body: a short one is read so that its connection can be used again, a long one is cut. */
+export function discard(response: HttpResponse): void {
+  const { body } = response;
+  const length = Number(response.headers["content-length"] ?? Number.NaN);
+  if (length <= 64 * 1024) body.resume();
+  else body.destroy();
+}
+
+function tlsOptions(settings: RegistryHost, env: NodeJS.ProcessEnv): https.AgentOptions {
+  const secureContext = contextOf(settings, env);
+  return {
+    ...(secureContext === undefined ? {} : { secureContext }),
+    ...(settings.insecure ? { rejectUnauthorized: false } : {}),
+  };
+}
+
+/**
+ * Certificates to trust: Node's default roots and, added to them, the settings' and `NODE_EXTRA_CA_CERTS`. Node
+ * itself reads that variable only when a process starts and does not hand it to every child, so it is read here.
+ */
+function contextOf({ ca = [], keypair = [] }: RegistryHost, env: NodeJS.ProcessEnv): SecureContext | undefined {
+  const extra = env.NODE_EXTRA_CA_CERTS ? [env.NODE_EXTRA_CA_CERTS] : [];
+  const files = [...ca, ...extra];
+  if (files.length === 0 && keypair.length === 0) return undefined;
+  return createSecureContext({
+    ca: [...getCACertificates("default"), ...files.map((file) => readPem(file))],
+    ...(keypair.length === 0
+      ? {}
+      : {
+          key: keypair.map((pair) => readPem(pair.key)),
+          cert: keypair.map((pair) => readPem(pair.cert)),
+        }),
+  });
+}
+
+function readPem(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (cause) {
+    throw new BuildError("failed-precondition", `certificate file ${file} cannot be read`, {
+      hint: "check NODE_EXTRA_CA_CERTS and the registry settings (ca, keypair)",
+      cause,
+    });
+  }
+}
