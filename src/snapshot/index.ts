@@ -1,4 +1,7 @@
 export { contentDigest } from "./content-digest.ts";
-export { openView } from "./view.ts";
+export type { BuiltIndex, IndexBuilder, IndexedEntry } from "./index-builder.ts";
+export { createIndexBuilder } from "./index-builder.ts";
+export type { LayerIndex } from "./index-format.ts";
 export { createRootfs, openRootfs } from "./rootfs.ts";
 export type * from "./types.ts";
+export { loadIndex, openView, viewOf } from "./view.ts";

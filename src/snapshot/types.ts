@@ -58,6 +58,8 @@ export interface LayerSource {
  */
 export interface LayerView {
   readonly id: LayerId;
+  /** Set when there is neither a whiteout nor an opaque directory: lookups are cheaper then. */
+  readonly hidesNothing?: true;
   lookup(path: BytePath): LayerEntry | undefined;
   /** Whether this layer deletes `path` itself (a whiteout of exactly that path). */
   isWhiteout(path: BytePath): boolean;
@@ -100,9 +102,12 @@ export interface Rootfs {
   /** sha256 of the content of a file or hardlink. */
   fileDigest(entry: FoundEntry): Uint8Array;
   /** Follows symlinks in every component (the last one too unless `nofollow`), inside the root. Throws on a loop. */
-  resolve(path: BytePath, options?: { nofollow?: boolean }): { path: BytePath; entry: FoundEntry | undefined };
+  resolve(
+    path: BytePath,
+    options?: { nofollow?: boolean },
+  ): { path: BytePath; entry: FoundEntry | undefined };
   children(path: BytePath): readonly FoundEntry[];
-  /** Depth-first, each directory before its children, in byte order of names. */
+  /** `path` itself, then depth-first, each directory before its children, in byte order of names. */
   walk(path: BytePath): Iterable<FoundEntry>;
   read(path: BytePath): Buffer;
 }
