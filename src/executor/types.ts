@@ -1,5 +1,3 @@
-import type { BytePath } from "../core/index.ts";
-
 /** A process in a sandbox, as an image's configuration and a RUN describe it. */
 export interface ProcessSpec {
   readonly args: readonly string[];
@@ -14,11 +12,21 @@ export interface ProcessSpec {
   /** `HOST:IP` lines beside the generated ones. */
   readonly extraHosts?: readonly { readonly host: string; readonly ip: string }[];
   readonly insecure?: boolean;
+  /** Raised or lowered for the process; what this process may not raise is capped, with a warning. */
+  readonly ulimits?: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];
 }
 
 /** Something mounted beside the root filesystem. Paths on the host are absolute. */
 export type Mount =
   | { readonly type: "bind"; readonly source: string; readonly target: string; readonly readonly: boolean }
+  /** A stack of layer directories; writes are thrown away. `source` selects a path inside it. */
+  | {
+      readonly type: "overlay";
+      readonly lowers: readonly string[];
+      readonly source: string;
+      readonly target: string;
+      readonly readonly: boolean;
+    }
   | { readonly type: "tmpfs"; readonly target: string; readonly sizeBytes?: number };
 
 /** The root: overlay lowers (base first, absolute paths of overlay-format directories) and where writes go. */
@@ -36,6 +44,10 @@ export interface ProcessIO {
   /** With `inherit`, output goes straight to the caller's stdout and stderr. */
   readonly stdout?: "events" | "inherit";
   readonly tty?: boolean;
+  /** Told what could not be done exactly as asked. */
+  readonly onWarning?: (message: string) => void;
+  /** Called once the chain of processes exists, with a way to pass signals on to the first process in it. */
+  readonly onStart?: (forward: (signal: NodeJS.Signals) => void) => void;
 }
 
 export interface ExitStatus {
@@ -47,6 +59,11 @@ export interface Executor {
   /** Name and version of what runs the processes (`crun 1.8.1`). */
   readonly runtime: string;
   /**
+   * A fresh, empty directory that can serve as `RootMount.upper`. It belongs to the caller, who may rename it
+   * away; what is still there at `close()` is thrown away.
+   */
+  createUpper(): string;
+  /**
    * Runs to the end. Afterwards nothing is left of it but what it wrote to `root.upper`, stripped of
    * what the runtime itself put there. An abort stops it: TERM, 10 s, KILL; then throws `canceled`.
    */
@@ -57,7 +74,8 @@ export interface Executor {
     io: ProcessIO,
     signal: AbortSignal,
   ): Promise<ExitStatus>;
+  /** Kills every process that still runs, without grace: what a second Ctrl-C asks for. */
+  kill(): void;
+  /** Gives the state directory back. Nothing may run any more. */
+  close(): void;
 }
-
-/** Paths that the runtime leaves in an upper directory as mount points (`proc`, `dev`, `etc/hosts`). */
-export type MountPoint = BytePath;

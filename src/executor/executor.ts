@@ -1,0 +1,119 @@
+import { mkdirSync } from "node:fs";
+import { BuildError } from "../core/index.ts";
+import { getXattr } from "../sys/index.ts";
+import { type Chain, type ChainExit, spawnChain } from "./chain.ts";
+import { exitCodeOf } from "./exit-code.ts";
+import { cgroupMode, requireRoot, requireUpperSupport, seccompAvailable } from "./host.ts";
+import { defaultCapabilities } from "./oci-config.ts";
+import { detectRuntime, detectTools } from "./runtime.ts";
+import { defaultSeccomp } from "./seccomp.ts";
+import { seccompCache } from "./seccomp-cache.ts";
+import { openStateDir } from "./state-dir.ts";
+import { type Host, prepareStep } from "./step.ts";
+import type { Executor, ExitStatus, Mount, ProcessIO, ProcessSpec, RootMount } from "./types.ts";
+
+export interface ExecutorOptions {
+  /** `run/` of a store: bundles, upper directories and the runtime's state. Created when missing. */
+  readonly stateDir: string;
+  /** Name or path of an OCI runtime; the default is crun, else runc. */
+  readonly runtime?: string;
+}
+
+/**
+ * Makes what runs the steps of one build. Throws `failed-precondition` when this machine cannot: not root, no OCI
+ * runtime, or a store on overlayfs. Call it from a thread that outlives the steps: they die with the thread.
+ */
+export async function createExecutor(options: ExecutorOptions): Promise<Executor> {
+  requireRoot();
+  const tools = detectTools();
+  const runtime = await detectRuntime(options.runtime);
+  mkdirSync(options.stateDir, { recursive: true, mode: 0o700 });
+  requireUpperSupport(options.stateDir);
+  const state = openStateDir(options.stateDir);
+  const host: Host = {
+    runtime,
+    tools,
+    state,
+    cgroups: cgroupMode(),
+    seccomp: seccompAvailable()
+      ? seccompCache(runtime, defaultSeccomp(defaultCapabilities), state.shared, tools.sh)
+      : undefined,
+    isOpaque: (directory) => getXattr(directory, "trusted.overlay.opaque")?.toString() === "y",
+  };
+  const running = new Set<Chain>();
+  return {
+    runtime: `${runtime.kind} ${runtime.version}`,
+    createUpper: () => state.create("upper").path,
+    run: (root, process, mounts, io, signal) => runStep(host, running, { root, process, mounts, io, signal }),
+    kill: () => {
+      for (const chain of running) chain.kill();
+    },
+    close: () => state.close(),
+  };
+}
+
+interface StepRequest {
+  readonly root: RootMount;
+  readonly process: ProcessSpec;
+  readonly mounts: readonly Mount[];
+  readonly io: ProcessIO;
+  readonly signal: AbortSignal;
+}
+
+async function runStep(host: Host, running: Set<Chain>, request: StepRequest): Promise<ExitStatus> {
+  const { io, signal } = request;
+  throwIfAborted(signal);
+  const step = prepareStep(host, request.root, request.process, request.mounts, io);
+  const errors = errorTail();
+  const chain = spawnChain(host.tools, step.chain, {
+    ...io,
+    onOutput: (stream, data) => {
+      if (stream === 2) errors.add(data);
+      io.onOutput?.(stream, data);
+    },
+  });
+  const abort = (): void => chain.terminate();
+  running.add(chain);
+  signal.addEventListener("abort", abort, { once: true });
+  let exit: ChainExit;
+  try {
+    step.writeConfig();
+    chain.start();
+    io.onStart?.((name) => chain.forward(name));
+    exit = await chain.exited;
+  } catch (error) {
+    chain.kill();
+    throw error;
+  } finally {
+    running.delete(chain);
+    signal.removeEventListener("abort", abort);
+  }
+  step.finish();
+  throwIfAborted(signal);
+  if (exit.setupError !== undefined) throw setupFailed(exit);
+  return { code: exitCodeOf(exit.code, step.runtimeLog(), errors.text()) };
+}
+
+function throwIfAborted(signal: AbortSignal): void {
+  if (signal.aborted) throw new BuildError("canceled", "canceled", { cause: signal.reason });
+}
+
+function setupFailed(exit: ChainExit): BuildError {
+  return new BuildError(
+    "internal",
+    `cannot set up the root filesystem of a step: ${exit.setupError || `exit code ${exit.code}`}`,
+    { hint: "the kernel's log (dmesg) may say more" },
+  );
+}
+
+/** The last bytes of what a step printed on stderr. */
+function errorTail(): { add(data: Uint8Array): void; text(): string } {
+  let tail = Buffer.alloc(0);
+  return {
+    add(data) {
+      tail =
+        data.length >= 512 ? Buffer.from(data.subarray(-512)) : Buffer.concat([tail, data]).subarray(-512);
+    },
+    text: () => tail.toString("utf8"),
+  };
+}

@@ -1,0 +1,85 @@
+import { lstatSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { BuildError } from "../core/index.ts";
+import type { OverlayMount } from "./chain.ts";
+import type { MountPoint } from "./mount-points.ts";
+import type { OciMount } from "./oci-config.ts";
+import { type OpaqueTest, resolveInLowers } from "./rootfs-lookup.ts";
+import type { Mount } from "./types.ts";
+
+/** Options of an overlay; `lowers` topmost first. All paths are relative to the state directory. */
+export function overlayOptions(lowers: readonly string[], upper: string, work: string): string {
+  // volatile: the layer is made durable later, all at once.
+  return `lowerdir=${lowers.join(":")},upperdir=${upper},workdir=${work},volatile,redirect_dir=off,metacopy=off,index=off`;
+}
+
+/** A mount of one step, in the terms of the runtime. */
+export interface PreparedMount {
+  readonly oci: OciMount;
+  readonly point: MountPoint;
+  readonly overlay?: OverlayMount;
+}
+
+/** Makes what a mount needs in the step's directory. */
+export function prepareMount(
+  mount: Mount,
+  index: number,
+  step: { readonly name: string; readonly path: string },
+  link: (layer: string) => string,
+  isOpaque: OpaqueTest,
+): PreparedMount {
+  switch (mount.type) {
+    case "tmpfs": {
+      const size = mount.sizeBytes ? [`size=${mount.sizeBytes}`] : [];
+      return {
+        oci: {
+          destination: mount.target,
+          type: "tmpfs",
+          source: "tmpfs",
+          options: ["nosuid", "nodev", "noexec", ...size],
+        },
+        point: { target: mount.target, type: "directory" },
+      };
+    }
+    case "bind":
+      return bindOf(mount.source, mount.target, mount.readonly);
+    case "overlay": {
+      const name = `o${index}`;
+      const topFirst = [...mount.lowers].reverse();
+      for (const part of [name, `${name}/m`, `${name}/e`, `${name}/u`, `${name}/w`])
+        makeDirectory(step.path, part);
+      const { components, found } = resolveInLowers(topFirst, mount.source, isOpaque);
+      if (components.length > 0 && found === undefined)
+        throw new BuildError("not-found", `${mount.source}: not found in what is mounted on ${mount.target}`);
+      const lowers = [`${step.name}/${name}/e`, ...topFirst.map(link)];
+      const bound = bindOf(
+        join(step.path, name, "m", ...components),
+        mount.target,
+        mount.readonly,
+        found?.stats.isDirectory() ?? true,
+      );
+      return {
+        ...bound,
+        overlay: {
+          options: overlayOptions(lowers, `${step.name}/${name}/u`, `${step.name}/${name}/w`),
+          target: `${step.name}/${name}/m`,
+        },
+      };
+    }
+  }
+}
+
+function bindOf(source: string, target: string, readonly: boolean, isDirectory?: boolean): PreparedMount {
+  const directory = isDirectory ?? lstatSync(source).isDirectory();
+  return {
+    oci: { destination: target, type: "bind", source, options: ["rbind", readonly ? "ro" : "rw"] },
+    point: { target, type: directory ? "directory" : "file" },
+  };
+}
+
+/** A directory with the usual permissions; returns its path. */
+export function makeDirectory(parent: string, name: string): string {
+  const path = join(parent, name);
+  mkdirSync(path, { mode: 0o755 });
+  return path;
+}

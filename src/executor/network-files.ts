@@ -1,0 +1,54 @@
+import { readFileSync } from "node:fs";
+import type { ProcessSpec } from "./types.ts";
+
+/** The host name of a step, as BuildKit has it. */
+export const defaultHostname = "buildkitsandbox";
+
+const hostResolvConf = "/etc/resolv.conf";
+/** Where systemd-resolved keeps the servers behind its stub. */
+const resolvedConf = "/run/systemd/resolve/resolv.conf";
+const resolvedStub = "127.0.0.53";
+/** What Docker falls back to when no server of the host's can be reached from the network namespace. */
+const publicServers = ["8.8.8.8", "8.8.4.4", "2001:4860:4860::8888", "2001:4860:4860::8844"];
+
+/** Text of the step's /etc/hosts. */
+export function hostsFile(hostname: string, extra: ProcessSpec["extraHosts"] = []): string {
+  const lines = [`127.0.0.1\tlocalhost ${hostname}`, "::1\tlocalhost ip6-localhost ip6-loopback"];
+  for (const { host, ip } of extra) lines.push(`${ip}\t${host}`);
+  return `${lines.join("\n")}\n`;
+}
+
+/**
+ * Text of the step's /etc/resolv.conf. With the host's network it is the host's own file; in another
+ * namespace servers on loopback addresses cannot be reached, so they are left out.
+ */
+export function resolvConf(sharesHostNetwork: boolean): string {
+  const own = readIfPresent(hostResolvConf);
+  if (sharesHostNetwork && nameservers(own).length > 0) return own;
+  const servers = nameservers(own);
+  const stubbed = servers.length === 1 && servers[0] === resolvedStub;
+  return withoutLoopback(stubbed ? readIfPresent(resolvedConf) : own);
+}
+
+function readIfPresent(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+function nameservers(text: string): string[] {
+  return [...text.matchAll(/^[ \t]*nameserver[ \t]+(\S+)/gm)].map((match) => match[1]!);
+}
+
+function withoutLoopback(text: string): string {
+  const kept = text.split("\n").filter((line) => !nameservers(line).some(isLoopback));
+  const result = kept.join("\n").replace(/\n*$/, "\n");
+  if (nameservers(result).length > 0) return result;
+  return `${result === "\n" ? "" : result}${publicServers.map((server) => `nameserver ${server}\n`).join("")}`;
+}
+
+function isLoopback(address: string): boolean {
+  return /^127\./.test(address) || address === "::1";
+}

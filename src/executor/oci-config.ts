@@ -1,0 +1,159 @@
+import { type CgroupMode, cgroupNamespaces } from "./host.ts";
+import type { OciRlimit } from "./rlimits.ts";
+import type { SeccompProfile } from "./seccomp.ts";
+import type { ProcessUser } from "./users.ts";
+
+/** Docker's default capabilities. */
+export const defaultCapabilities: readonly string[] = [
+  "CAP_CHOWN",
+  "CAP_DAC_OVERRIDE",
+  "CAP_FSETID",
+  "CAP_FOWNER",
+  "CAP_MKNOD",
+  "CAP_NET_RAW",
+  "CAP_SETGID",
+  "CAP_SETUID",
+  "CAP_SETFCAP",
+  "CAP_SETPCAP",
+  "CAP_NET_BIND_SERVICE",
+  "CAP_SYS_CHROOT",
+  "CAP_KILL",
+  "CAP_AUDIT_WRITE",
+];
+
+/** The search path of a process whose environment has none. */
+export const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+export interface OciMount {
+  readonly destination: string;
+  readonly type: string;
+  readonly source: string;
+  readonly options: readonly string[];
+}
+
+export interface ConfigInput {
+  readonly rootfs: string;
+  readonly args: readonly string[];
+  readonly env: readonly string[];
+  readonly cwd: string;
+  readonly user: ProcessUser;
+  readonly hostname: string;
+  readonly terminal: boolean;
+  readonly network: "host" | "none";
+  /** Beside those that every step has. */
+  readonly mounts: readonly OciMount[];
+  readonly rlimits: readonly OciRlimit[];
+  readonly hostsFile: string;
+  readonly resolvConfFile: string;
+  readonly seccomp: SeccompProfile | undefined;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly cgroups: CgroupMode;
+  /** Absolute path below the hierarchies' roots, or undefined: no control group of its own. */
+  readonly cgroupsPath: string | undefined;
+  readonly hooks?: Readonly<Record<string, readonly OciHook[]>>;
+}
+
+export interface OciHook {
+  readonly path: string;
+  readonly args: readonly string[];
+}
+
+/** The runtime configuration (`config.json`) of one step: what BuildKit gives to runc. */
+export function ociConfig(input: ConfigInput): Record<string, unknown> {
+  const capabilities = defaultCapabilities;
+  return {
+    ociVersion: "1.0.2",
+    process: {
+      terminal: input.terminal,
+      user: {
+        uid: input.user.uid,
+        gid: input.user.gid,
+        additionalGids: input.user.groups,
+        umask: 0o022,
+      },
+      args: input.args,
+      env: completeEnv(input.env, input.user.home),
+      cwd: input.cwd,
+      capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
+      noNewPrivileges: false,
+      ...(input.rlimits.length > 0 ? { rlimits: input.rlimits } : {}),
+    },
+    root: { path: input.rootfs, readonly: false },
+    hostname: input.hostname,
+    mounts: [...systemMounts(input), ...input.mounts],
+    linux: {
+      namespaces: namespaces(input),
+      maskedPaths,
+      readonlyPaths,
+      ...(input.cgroupsPath === undefined
+        ? {}
+        : {
+            cgroupsPath: input.cgroupsPath,
+            // The runtimes add the devices that every container has.
+            resources: { devices: [{ allow: false, access: "rwm" }] },
+          }),
+      ...(input.seccomp === undefined ? {} : { seccomp: input.seccomp }),
+    },
+    annotations: input.annotations,
+    ...(input.hooks === undefined ? {} : { hooks: input.hooks }),
+  };
+}
+
+function completeEnv(env: readonly string[], home: string): string[] {
+  const has = (name: string): boolean => env.some((entry) => entry.startsWith(`${name}=`));
+  return [...env, ...(has("PATH") ? [] : [defaultPath]), ...(has("HOME") ? [] : [`HOME=${home}`])];
+}
+
+function namespaces(input: ConfigInput): { type: string }[] {
+  const types = ["pid", "ipc", "uts", "mount"];
+  if (input.network === "none") types.push("network");
+  if (input.cgroupsPath !== undefined && cgroupNamespaces(input.cgroups)) types.push("cgroup");
+  return types.map((type) => ({ type }));
+}
+
+function systemMounts(input: ConfigInput): OciMount[] {
+  const mount = (destination: string, type: string, source: string, ...options: string[]): OciMount => ({
+    destination,
+    type,
+    source,
+    options,
+  });
+  const guarded = ["nosuid", "noexec", "nodev"];
+  return [
+    mount("/proc", "proc", "proc", ...guarded),
+    mount("/dev", "tmpfs", "tmpfs", "nosuid", "strictatime", "mode=755", "size=65536k"),
+    mount(
+      "/dev/pts",
+      "devpts",
+      "devpts",
+      "nosuid",
+      "noexec",
+      "newinstance",
+      "ptmxmode=0666",
+      "mode=0620",
+      "gid=5",
+    ),
+    mount("/dev/shm", "tmpfs", "shm", ...guarded, "mode=1777", "size=65536k"),
+    mount("/dev/mqueue", "mqueue", "mqueue", ...guarded),
+    mount("/sys", "sysfs", "sysfs", ...guarded, "ro"),
+    mount("/etc/resolv.conf", "bind", input.resolvConfFile, ...guarded, "rbind", "ro"),
+    mount("/etc/hosts", "bind", input.hostsFile, ...guarded, "rbind", "ro"),
+    ...(input.cgroups === "none" ? [] : [mount("/sys/fs/cgroup", "cgroup", "cgroup", "ro", ...guarded)]),
+  ];
+}
+
+const maskedPaths = [
+  "/proc/acpi",
+  "/proc/asound",
+  "/proc/kcore",
+  "/proc/keys",
+  "/proc/latency_stats",
+  "/proc/timer_list",
+  "/proc/timer_stats",
+  "/proc/sched_debug",
+  "/sys/firmware",
+  "/sys/devices/virtual/powercap",
+  "/proc/scsi",
+];
+
+const readonlyPaths = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];

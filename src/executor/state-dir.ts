@@ -1,0 +1,162 @@
+import { randomBytes } from "node:crypto";
+import {
+  closeSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from "node:fs";
+import { join } from "node:path";
+import { tryFlock } from "../sys/index.ts";
+
+/**
+ * What one process that runs steps keeps on disk, below `<stateDir>/<id>/`. Its `lock` is held for as long as the
+ * process lives, so whoever can take that lock knows that the owner is dead.
+ */
+export interface StateDir {
+  readonly id: string;
+  readonly path: string;
+  /** Directory that outlives processes: compiled seccomp programs. */
+  readonly shared: string;
+  /** A new directory for one step or upper. */
+  create(kind: "step" | "upper"): { readonly name: string; readonly path: string };
+  /**
+   * A short relative path that leads to a layer's directory: the options of an overlay mount must fit into one page. One
+   * link per layer, shared by all steps.
+   */
+  link(layer: string): string;
+  close(): void;
+}
+
+const idPattern = /^[0-9a-f]{12}$/;
+const sharedName = "shared";
+
+/** Opens a state directory of this process's own. `stateDir` is created when missing. */
+export function openStateDir(stateDir: string): StateDir {
+  const shared = join(stateDir, sharedName);
+  mkdirSync(shared, { recursive: true, mode: 0o700 });
+  const { id, path, lock } = claim(stateDir);
+  const links = new Map<string, string>();
+  let count = 0;
+  mkdirSync(join(path, "l"));
+  return {
+    id,
+    path,
+    shared,
+    create(kind) {
+      const name = `${kind === "step" ? "s" : "u"}${count++}`;
+      mkdirSync(join(path, name), { mode: 0o755 });
+      return { name, path: join(path, name) };
+    },
+    link(layer) {
+      let name = links.get(layer);
+      if (name === undefined) {
+        name = `l/${links.size.toString(36)}`;
+        symlinkSync(layer, join(path, name));
+        links.set(layer, name);
+      }
+      return name;
+    },
+    close() {
+      discard(stateDir, id);
+      closeSync(lock);
+    },
+  };
+}
+
+/** A sweep can take a directory between its making and its locking, so what was locked must still be there. */
+function claim(stateDir: string): { id: string; path: string; lock: number } {
+  for (;;) {
+    const id = randomBytes(6).toString("hex");
+    const path = join(stateDir, id);
+    mkdirSync(path, { mode: 0o700 });
+    const lock = openLock(path);
+    if (lock === undefined) continue;
+    if (tryFlock(lock, "exclusive") && leadsTo(path, lock)) return { id, path, lock };
+    closeSync(lock);
+  }
+}
+
+function openLock(path: string): number | undefined {
+  try {
+    return openSync(join(path, "lock"), "a", 0o600);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+function leadsTo(path: string, lock: number): boolean {
+  return statSync(join(path, "lock"), { throwIfNoEntry: false })?.ino === fstatSync(lock).ino;
+}
+
+/**
+ * Removes what processes that died left below `stateDir`. Their steps died with them; what is left are files and
+ * control groups. Safe while other processes run steps there. Never throws for what it cannot remove:
+ * the next sweep tries again.
+ */
+export function sweep(stateDir: string): void {
+  for (const id of entriesOf(stateDir)) {
+    if (!idPattern.test(id)) continue;
+    const lock = openLock(join(stateDir, id));
+    if (lock === undefined) continue;
+    try {
+      if (tryFlock(lock, "exclusive")) discard(stateDir, id);
+    } catch {
+      // Tried again at the next sweep.
+    } finally {
+      closeSync(lock);
+    }
+  }
+}
+
+/** Deleting a big tree takes seconds, so it is renamed into the store's trash. */
+function discard(stateDir: string, id: string): void {
+  removeCgroups(id);
+  const trash = join(stateDir, "..", "trash");
+  const path = join(stateDir, id);
+  if (entriesOf(path).some((name) => name.startsWith("u") || name.startsWith("s"))) {
+    mkdirSync(trash, { recursive: true, mode: 0o700 });
+    renameSync(path, join(trash, `run-${id}`));
+  } else rmSync(path, { recursive: true, force: true });
+}
+
+/** Parent of the control groups of all steps, below each hierarchy's root. */
+export const cgroupParent = "/stagewright";
+
+/** Name of a step for the runtime and in the control groups. */
+export function containerId(stateId: string, step: string): string {
+  return `stagewright-${stateId}-${step}`;
+}
+
+/** Control groups of a killed process's steps: empty directories, in every hierarchy. */
+function removeCgroups(stateId: string): void {
+  const prefix = containerId(stateId, "");
+  for (const hierarchy of ["", ...entriesOf("/sys/fs/cgroup")]) {
+    const parent = join("/sys/fs/cgroup", hierarchy, cgroupParent);
+    for (const name of entriesOf(parent)) if (name.startsWith(prefix)) removeCgroup(join(parent, name));
+  }
+}
+
+function removeCgroup(path: string): void {
+  try {
+    for (const name of readdirSync(path, { withFileTypes: true }))
+      if (name.isDirectory()) removeCgroup(join(path, name.name));
+    rmdirSync(path);
+  } catch {
+    // Busy until its last process is reaped; harmless, and tried again at the next sweep.
+  }
+}
+
+function entriesOf(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
+}
