@@ -151,6 +151,24 @@ test("what only a cached vertex needed is not evaluated", async () => {
   assert.deepEqual(second.log, []);
 });
 
+test("a peek tells what is known and executes nothing", async () => {
+  const keys = createMemoryKeyStore();
+  const base = vertex({ kind: "sum", plus: 1 }, [], { name: "base" });
+  const top = vertex({ kind: "sum", plus: 2 }, [base], { name: "top" });
+  const first = run(keys);
+  const { created } = await first.solver.solve(edge(base));
+  await first.solver.solve(edge(top));
+  const second = run(keys);
+  await second.solver.solve(edge(top));
+  const known = await second.solver.peek(edge(base));
+  assert.deepEqual([known?.result, known?.created, known?.cached], [1, created, true]);
+  const third = run(keys, { gone: new Set([1]) });
+  await third.solver.solve(edge(top));
+  assert.equal(await third.solver.peek(edge(base)), undefined);
+  assert.equal(await third.solver.peek(edge(vertex({ kind: "sum", plus: 9 }))), undefined);
+  assert.deepEqual([...second.log, ...third.log], []);
+});
+
 test("a result that is gone is made again", async () => {
   const keys = createMemoryKeyStore();
   const top = vertex({ kind: "sum", plus: 2 }, [vertex({ kind: "sum", plus: 1 }, [], { name: "base" })], {

@@ -37,6 +37,11 @@ export interface Solved<R> {
 export interface Solver<S, R> {
   /** Evaluates an edge, and below it only what the cache does not have. The first failure cancels everything else. */
   solve(edge: Edge<S>): Promise<Solved<R>>;
+  /**
+   * What this build already knows of a vertex below an edge that was solved: its result was made, or is in the cache. Never
+   * executes anything; undefined when the result is gone and nothing needed it.
+   */
+  peek(edge: Edge<S>): Promise<Solved<R> | undefined>;
 }
 
 interface Outcome<R> {
@@ -233,13 +238,17 @@ export function createSolver<S, R>(options: SolverOptions<S, R>): Solver<S, R> {
     });
   }
 
+  async function solvedOf(edge: Edge<S>, { results, ...outcome }: Outcome<R>): Promise<Solved<R>> {
+    const { childKey } = await keyOf(edge.vertex);
+    return { ...outcome, result: results[edge.index] as R, key: childKey };
+  }
+
   return {
     async solve(edge) {
       try {
-        const { results, ...outcome } = await outcomeOf(edge.vertex);
-        const { childKey } = await keyOf(edge.vertex);
+        const outcome = await outcomeOf(edge.vertex);
         await announceAncestors(edge.vertex, new Set());
-        return { ...outcome, result: results[edge.index] as R, key: childKey };
+        return await solvedOf(edge, outcome);
       } catch (error) {
         // What fails because of a cancellation is not the reason; the first failure is.
         if (abort.signal.aborted) throw abort.signal.reason;
@@ -249,6 +258,11 @@ export function createSolver<S, R>(options: SolverOptions<S, R>): Solver<S, R> {
         abort.abort(failure);
         throw failure;
       }
+    },
+    async peek(edge) {
+      const job = jobs.get(edge.vertex.digest);
+      const outcome = (await job?.outcome) ?? (await restore((await job?.key)?.record));
+      return outcome === undefined ? undefined : solvedOf(edge, outcome);
     },
   };
 
