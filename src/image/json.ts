@@ -1,0 +1,63 @@
+import { BuildError } from "../core/index.ts";
+
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/** Manifests and configurations larger than this are refused, as registries and containerd do. */
+export const jsonLimit = 4 * 1024 * 1024;
+
+const decoder = new TextDecoder("utf-8", { fatal: true });
+
+/** Parses a JSON object of foreign origin. Throws `invalid-argument` that begins with `where`. */
+export function parseJson(bytes: Uint8Array, where: string): JsonObject {
+  if (bytes.length > jsonLimit)
+    throw new BuildError(
+      "invalid-argument",
+      `${where}: ${bytes.length} bytes of JSON; at most ${jsonLimit} are accepted`,
+    );
+  let value: unknown;
+  try {
+    value = JSON.parse(decoder.decode(bytes));
+  } catch (error) {
+    throw new BuildError("invalid-argument", `${where}: not valid JSON`, { cause: error });
+  }
+  return object(value, where);
+}
+
+export function object(value: unknown, where: string): JsonObject {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as JsonObject;
+  throw wrongType(where, "an object", value);
+}
+
+export function array(value: unknown, where: string): readonly unknown[] {
+  if (Array.isArray(value)) return value;
+  throw wrongType(where, "an array", value);
+}
+
+export function string(value: unknown, where: string): string {
+  if (typeof value === "string") return value;
+  throw wrongType(where, "a string", value);
+}
+
+export function strings(value: unknown, where: string): readonly string[] {
+  return array(value, where).map((item, i) => string(item, `${where}[${i}]`));
+}
+
+/** A size in bytes. */
+export function size(value: unknown, where: string): number {
+  if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
+  throw wrongType(where, "a size in bytes", value);
+}
+
+/** Applies `check` unless the value is absent or null. */
+export function optional<T>(
+  value: unknown,
+  where: string,
+  check: (value: unknown, where: string) => T,
+): T | undefined {
+  return value === undefined || value === null ? undefined : check(value, where);
+}
+
+function wrongType(where: string, wanted: string, value: unknown): BuildError {
+  const shown = value === undefined ? "missing" : JSON.stringify(value).slice(0, 80);
+  return new BuildError("invalid-argument", `${where}: ${wanted} is expected, found ${shown}`);
+}
