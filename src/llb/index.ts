@@ -1,3 +1,11 @@
+export { decodeOp } from "./decode-op.ts";
 export type * from "./definition.ts";
-export type * from "./graph.ts";
+export { encodeOp } from "./encode-op.ts";
+export * from "./exec.ts";
+export * from "./file.ts";
+export * from "./graph.ts";
+export { encodeDefinition, inOrder, marshalDefinition } from "./marshal.ts";
 export * from "./op.ts";
+export { compareText } from "./order.ts";
+export * from "./source.ts";
+export { decodeDefinition, edgeOf } from "./unmarshal.ts";
