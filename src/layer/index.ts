@@ -1,3 +1,2 @@
-export { openLayerStore } from "./store.ts";
 export type * from "./types.ts";
 export { openLayerWriter } from "./writer.ts";

@@ -1,5 +1,13 @@
 import type { BytePath, Descriptor, Digest } from "../core/index.ts";
-import type { EntryType, LayerId, LayerRecord, LayerSource, LayerView, Rootfs, Snapshot } from "../snapshot/index.ts";
+import type {
+  EntryType,
+  LayerId,
+  LayerRecord,
+  LayerSource,
+  LayerView,
+  Rootfs,
+  Snapshot,
+} from "../snapshot/index.ts";
 
 /** An entry as a writer takes it. What is left out is empty or 0. */
 export interface NewEntry {
