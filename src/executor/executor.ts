@@ -9,7 +9,7 @@ import { detectRuntime, detectTools } from "./runtime.ts";
 import { defaultSeccomp } from "./seccomp.ts";
 import { seccompCache } from "./seccomp-cache.ts";
 import { openStateDir } from "./state-dir.ts";
-import { type Host, prepareStep } from "./step.ts";
+import { type Host, prepareStep, usesCgroups } from "./step.ts";
 import type { Executor, ExitStatus, Mount, ProcessIO, ProcessSpec, RootMount } from "./types.ts";
 
 export interface ExecutorOptions {
@@ -30,14 +30,14 @@ export async function createExecutor(options: ExecutorOptions): Promise<Executor
   mkdirSync(options.stateDir, { recursive: true, mode: 0o700 });
   requireUpperSupport(options.stateDir);
   const state = openStateDir(options.stateDir);
+  const cgroups = cgroupMode();
+  const profile = defaultSeccomp(defaultCapabilities, { guardDevices: !usesCgroups(runtime, cgroups) });
   const host: Host = {
     runtime,
     tools,
     state,
-    cgroups: cgroupMode(),
-    seccomp: seccompAvailable()
-      ? seccompCache(runtime, defaultSeccomp(defaultCapabilities), state.shared, tools.sh)
-      : undefined,
+    cgroups,
+    seccomp: seccompAvailable() ? seccompCache(runtime, profile, state.shared, tools.sh) : undefined,
     isOpaque: (directory) => getXattr(directory, "trusted.overlay.opaque")?.toString() === "y",
   };
   const running = new Set<Chain>();

@@ -36,7 +36,7 @@ export function prepareMount(
           destination: mount.target,
           type: "tmpfs",
           source: "tmpfs",
-          options: ["nosuid", "nodev", "noexec", ...size],
+          options: ["nosuid", ...(mount.readonly ? ["ro"] : []), ...size],
         },
         point: { target: mount.target, type: "directory" },
       };

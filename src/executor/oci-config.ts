@@ -80,7 +80,7 @@ export function ociConfig(input: ConfigInput): Record<string, unknown> {
     },
     root: { path: input.rootfs, readonly: false },
     hostname: input.hostname,
-    mounts: [...systemMounts(input), ...input.mounts],
+    mounts: lastOfEach([...systemMounts(input), ...input.mounts]),
     linux: {
       namespaces: namespaces(input),
       maskedPaths,
@@ -97,6 +97,11 @@ export function ociConfig(input: ConfigInput): Record<string, unknown> {
     annotations: input.annotations,
     ...(input.hooks === undefined ? {} : { hooks: input.hooks }),
   };
+}
+
+/** A mount on the place of an earlier one replaces it. */
+function lastOfEach(mounts: readonly OciMount[]): OciMount[] {
+  return [...new Map(mounts.map((mount) => [mount.destination, mount])).values()];
 }
 
 function completeEnv(env: readonly string[], home: string): string[] {

@@ -94,7 +94,7 @@ export function prepareStep(
       annotations: setting?.annotations ?? {},
       ...(setting?.hooks === undefined ? {} : { hooks: setting.hooks }),
       cgroups: host.cgroups,
-      cgroupsPath: usesCgroups(host) ? `${cgroupParent}/${id}` : undefined,
+      cgroupsPath: usesCgroups(host.runtime, host.cgroups) ? `${cgroupParent}/${id}` : undefined,
     });
     writeFileSync(inside("config.json"), JSON.stringify(config), { mode: 0o600 });
   };
@@ -120,15 +120,18 @@ export function prepareStep(
 }
 
 /**
- * crun on half-v1 control groups is slow and incomplete, and a step needs none there; runc cannot do without.
+ * Whether steps get control groups of their own. On v1 and hybrid machines crun makes one in each of a dozen
+ * hierarchies, which takes as long as the rest of the step; runc cannot do without.
  */
-function usesCgroups(host: Host): boolean {
-  return host.runtime.kind === "runc" || host.cgroups === "v2";
+export function usesCgroups(runtime: Runtime, mode: CgroupMode): boolean {
+  return runtime.kind === "runc" || mode === "v2";
 }
 
 function runtimeCommand(host: Host, at: { root: string; log: string; bundle: string; id: string }): string[] {
   const manager =
-    host.runtime.kind === "crun" ? [`--cgroup-manager=${usesCgroups(host) ? "cgroupfs" : "disabled"}`] : [];
+    host.runtime.kind === "crun"
+      ? [`--cgroup-manager=${usesCgroups(host.runtime, host.cgroups) ? "cgroupfs" : "disabled"}`]
+      : [];
   return [
     host.runtime.path,
     "--root",

@@ -27,7 +27,12 @@ export type Mount =
       readonly target: string;
       readonly readonly: boolean;
     }
-  | { readonly type: "tmpfs"; readonly target: string; readonly sizeBytes?: number };
+  | {
+      readonly type: "tmpfs";
+      readonly target: string;
+      readonly readonly?: boolean;
+      readonly sizeBytes?: number;
+    };
 
 /** The root: overlay lowers (base first, absolute paths of overlay-format directories) and where writes go. */
 export interface RootMount {

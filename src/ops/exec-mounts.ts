@@ -1,0 +1,87 @@
+import { BuildError } from "../core/index.ts";
+import type { Executor, Mount } from "../executor/index.ts";
+import type { LayerStore } from "../layer/index.ts";
+import { type ExecMount, type ExecOp, emptyInput } from "../llb/index.ts";
+import type { JobContext } from "../solver/index.ts";
+import { takeCacheMount } from "./exec-cache-mount.ts";
+import { materialise } from "./exec-tree.ts";
+import type { Ref } from "./ref.ts";
+
+export interface MountDependencies {
+  readonly layers: LayerStore;
+  /** Root of the store. */
+  readonly root: string;
+  readonly executor: Executor;
+  readonly context: JobContext;
+}
+
+/** What is mounted beside the root filesystem, until `release`. */
+export interface PreparedMounts {
+  readonly mounts: readonly Mount[];
+  release(): void;
+}
+
+/** Makes the sources of a step's mounts ready: parents come before what is mounted inside them. */
+export async function prepareMounts(
+  op: ExecOp,
+  inputs: readonly Ref[],
+  dependencies: MountDependencies,
+): Promise<PreparedMounts> {
+  const releases: (() => void)[] = [];
+  const release = (): void => {
+    for (const each of releases.splice(0)) each();
+  };
+  try {
+    const mounts: Mount[] = [];
+    for (const mount of op.mounts) {
+      if (mount.dest === "/") continue;
+      const target = mount.dest.startsWith("/") ? mount.dest : `${op.meta.cwd}/${mount.dest}`;
+      mounts.push(await prepareMount(mount, target, inputs, dependencies, releases));
+    }
+    mounts.sort((a, b) => (a.target < b.target ? -1 : a.target > b.target ? 1 : 0));
+    return { mounts, release };
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+async function prepareMount(
+  mount: ExecMount,
+  target: string,
+  inputs: readonly Ref[],
+  dependencies: MountDependencies,
+  releases: (() => void)[],
+): Promise<Mount> {
+  const input = mount.input === emptyInput ? undefined : inputs[mount.input];
+  switch (mount.type) {
+    case "tmpfs":
+      return {
+        type: "tmpfs",
+        target,
+        readonly: mount.readonly,
+        ...(mount.tmpfs?.size ? { sizeBytes: mount.tmpfs.size } : {}),
+      };
+    case "cache": {
+      const cache = await takeCacheMount(mount, input, dependencies);
+      releases.push(cache.release);
+      return { type: "bind", source: cache.directory, target, readonly: mount.readonly };
+    }
+    case "bind":
+      return {
+        type: "overlay",
+        lowers: await lowersOf(input, dependencies),
+        source: mount.selector === "" ? "/" : mount.selector,
+        target,
+        readonly: mount.readonly,
+      };
+    default:
+      throw new BuildError("unimplemented", `RUN --mount=type=${mount.type} is not supported yet`);
+  }
+}
+
+async function lowersOf(ref: Ref | undefined, dependencies: MountDependencies): Promise<string[]> {
+  if (ref === undefined) return [];
+  if (ref.kind === "tree") return [materialise(ref.tree, dependencies.executor)];
+  return dependencies.layers.directories(ref.snapshot, dependencies.context.signal);
+}
