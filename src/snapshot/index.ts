@@ -2,6 +2,16 @@ export { contentDigest } from "./content-digest.ts";
 export type { BuiltIndex, IndexBuilder, IndexedEntry } from "./index-builder.ts";
 export { createIndexBuilder } from "./index-builder.ts";
 export type { LayerIndex } from "./index-format.ts";
+export {
+  entryAt,
+  findRecord,
+  flagsAt,
+  indexFlags,
+  pathAt,
+  positionAt,
+  recordFlags,
+  typeAt,
+} from "./index-format.ts";
 export { createRootfs, openRootfs } from "./rootfs.ts";
 export type * from "./types.ts";
 export { loadIndex, openView, viewOf } from "./view.ts";
