@@ -20,7 +20,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
   layer: ["content", "snapshot", "names"],
   image: ["layer", "content", "names", "snapshot"],
   config: [],
-  registry: ["content", "config"],
+  registry: ["content", "config", "image"],
   executor: ["snapshot", "names"],
   session: [],
   source: ["registry", "image", "layer", "snapshot", "content", "names", "session", "llb", "config"],

@@ -1,1 +1,1 @@
-export type { RegistryKeyPair, RegistryHost, RegistrySettings } from "./registries.ts";
+export type { RegistryHost, RegistryKeyPair, RegistrySettings } from "./registries.ts";

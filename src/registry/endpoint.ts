@@ -25,16 +25,26 @@ export function endpointsOf(reference: Reference, settings: RegistrySettings): E
 
 /** A mirror is `host[:port][/path]`; its own table in the settings says how to speak to it. */
 function mirrorEndpoint(mirror: string, path: string, settings: RegistrySettings): Endpoint {
-  const [host = "", ...prefix] = mirror.replace(/^https?:\/\//, "").replace(/\/+$/, "").split("/");
+  const [host = "", ...prefix] = mirror
+    .replace(/^https?:\/\//, "")
+    .replace(/\/+$/, "")
+    .split("/");
   const own = settings[host] ?? {};
   const told = mirror.startsWith("http://") ? { ...own, http: true } : own;
   return endpoint(host, prefix.join("/"), path, told, true);
 }
 
-function endpoint(host: string, prefix: string, path: string, settings: RegistryHost, mirror: boolean): Endpoint {
+function endpoint(
+  host: string,
+  prefix: string,
+  path: string,
+  settings: RegistryHost,
+  mirror: boolean,
+): Endpoint {
   const address = host === "docker.io" ? hubHost : host;
   const scope = prefix === "" ? path : `${prefix}/${path}`;
-  const scheme = (settings.http ?? (isLoopback(host) && !settings.insecure && !settings.ca)) ? "http" : "https";
+  const scheme =
+    (settings.http ?? (isLoopback(host) && !settings.insecure && !settings.ca)) ? "http" : "https";
   const text = `${scheme}://${address}/v2/${scope}/`;
   if (!URL.canParse(text))
     throw new BuildError("invalid-argument", `${host} is not a registry host`, {
@@ -45,6 +55,9 @@ function endpoint(host: string, prefix: string, path: string, settings: Registry
 
 /** Whether a host (with optional port) is this machine: traffic to it cannot be read on the way. */
 export function isLoopback(host: string): boolean {
-  const name = host.replace(/:\d+$/, "").replace(/^\[|\]$/g, "").toLowerCase();
+  const name = host
+    .replace(/:\d+$/, "")
+    .replace(/^\[|\]$/g, "")
+    .toLowerCase();
   return name === "localhost" || name === "::1" || /^127(\.\d{1,3}){3}$/.test(name);
 }

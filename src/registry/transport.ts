@@ -106,7 +106,10 @@ function tlsOptions(settings: RegistryHost, env: NodeJS.ProcessEnv): https.Agent
  * Certificates to trust: Node's default roots and, added to them, the settings' and `NODE_EXTRA_CA_CERTS`. Node
  * itself reads that variable only when a process starts and does not hand it to every child, so it is read here.
  */
-function contextOf({ ca = [], keypair = [] }: RegistryHost, env: NodeJS.ProcessEnv): SecureContext | undefined {
+function contextOf(
+  { ca = [], keypair = [] }: RegistryHost,
+  env: NodeJS.ProcessEnv,
+): SecureContext | undefined {
   const extra = env.NODE_EXTRA_CA_CERTS ? [env.NODE_EXTRA_CA_CERTS] : [];
   const files = [...ca, ...extra];
   if (files.length === 0 && keypair.length === 0) return undefined;

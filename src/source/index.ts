@@ -1,1 +1,13 @@
-export type { Exclusion, LocalTree } from "./local.ts";
+export type { DigestColumn, Exclusion, Exclusions, LocalSourceOptions, LocalTree, PatternOrigin } from "./local.ts";
+export { digestAt, excludedBy, localSource } from "./local.ts";
+export { hasWildcards, matchName } from "./local-match.ts";
+export { childRows, rowType, type TreeTable } from "./local-table.ts";
+export { deviceAt, joinHost, rowFinder, secondsAt } from "./local-view.ts";
+export {
+  type DockerImage,
+  type DockerImageOptions,
+  type DockerImageStores,
+  type PulledImage,
+  pullImage,
+  resolveDockerImage,
+} from "./docker-image.ts";

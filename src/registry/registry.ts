@@ -1,0 +1,137 @@
+import { env as processEnv } from "node:process";
+import type { ContentStore } from "../content/index.ts";
+import { BuildError, type Bytes, type Descriptor, formatReference, type Reference } from "../core/index.ts";
+import { streamBlob } from "./blob.ts";
+import { type Endpoint, endpointsOf } from "./endpoint.ts";
+import { createRequests } from "./requests.ts";
+import { resolveAt } from "./resolve.ts";
+import { openTransport } from "./transport.ts";
+import type { Registry, RegistryOptions, ResolvedImage, TransferOptions } from "./types.ts";
+
+/** Blobs of one image that are transferred at once. */
+const parallelBlobs = 5;
+
+/** Opens a client for all registries; nothing is connected before the first request. */
+export function openRegistry(options: RegistryOptions = {}): Registry {
+  const { settings = {}, env = processEnv, attempts = 5, retryDelay = 500, idleTimeout = 60_000 } = options;
+  const transport = openTransport({ env, idleTimeout });
+  const requests = createRequests(transport, { attempts, retryDelay });
+  const registry: Registry = {
+    resolve: (reference, resolveOptions = {}) =>
+      firstOf(endpointsOf(reference, settings), resolveOptions.signal, (endpoint) =>
+        resolveAt(requests, endpoint, reference, resolveOptions),
+      ),
+    blob: (reference, blob, transfer = {}) =>
+      firstStreamOf(endpointsOf(reference, settings), transfer.signal, (endpoint) =>
+        streamBlob(requests, endpoint, blob, transfer),
+      ),
+    pull: (image, content, transfer = {}) => pull(registry, image, content, transfer),
+    close: () => transport.close(),
+  };
+  return registry;
+}
+
+/** Tries endpoints in order. A mirror's failure only leads to the next; the last one's error counts. */
+async function firstOf<T>(
+  endpoints: readonly Endpoint[],
+  signal: AbortSignal | undefined,
+  work: (endpoint: Endpoint) => Promise<T>,
+): Promise<T> {
+  for (const endpoint of endpoints) {
+    try {
+      return await work(endpoint);
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (!endpoint.mirror) throw error;
+    }
+  }
+  throw new BuildError("internal", "a reference has no endpoint");
+}
+
+/** The same for a stream, as long as nothing of it came. */
+async function* firstStreamOf(
+  endpoints: readonly Endpoint[],
+  signal: AbortSignal | undefined,
+  open: (endpoint: Endpoint) => Bytes,
+): Bytes {
+  for (const endpoint of endpoints) {
+    let begun = false;
+    try {
+      for await (const chunk of open(endpoint)) {
+        begun = true;
+        yield chunk;
+      }
+      return;
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (begun || !endpoint.mirror) throw error;
+    }
+  }
+}
+
+async function pull(
+  registry: Registry,
+  image: ResolvedImage,
+  content: ContentStore,
+  transfer: TransferOptions,
+): Promise<void> {
+  const { indexes, manifest, config, reference } = image;
+  const missing = [...new Map(image.layers.map((layer) => [layer.digest, layer])).values()].filter(
+    (layer) => {
+      const there = content.stat(layer.digest);
+      if (there !== undefined)
+        transfer.onProgress?.({ id: layer.digest, current: there.size, total: there.size });
+      return there === undefined;
+    },
+  );
+  await inParallel(missing, transfer.signal, (layer, signal) =>
+    pullBlob(registry, reference, layer, content, { ...transfer, signal }),
+  );
+  // What refers to the layers comes after them: a killed pull leaves no manifest without its layers.
+  await content.ingestBytes(config.bytes, config.descriptor);
+  for (const { bytes, descriptor } of [manifest, ...indexes.toReversed()])
+    await content.ingestBytes(bytes, descriptor);
+}
+
+async function pullBlob(
+  registry: Registry,
+  reference: Reference,
+  blob: Descriptor,
+  content: ContentStore,
+  transfer: TransferOptions,
+): Promise<void> {
+  try {
+    transfer.onProgress?.({ id: blob.digest, current: 0, total: blob.size });
+    await content.ingest(registry.blob(reference, blob, transfer), blob, transfer.signal);
+  } catch (error) {
+    if (error instanceof BuildError && error.code === "data-loss")
+      throw new BuildError("data-loss", `${formatReference(reference)}: ${error.message}`, { cause: error });
+    throw error;
+  }
+}
+
+/** Works on items, several at once; the first failure stops the others and is thrown when they have stopped. */
+async function inParallel<T>(
+  items: readonly T[],
+  signal: AbortSignal | undefined,
+  work: (item: T, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const stop = new AbortController();
+  const combined = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
+  const queue = items.values();
+  let failure: { error: unknown } | undefined;
+  const worker = async (): Promise<void> => {
+    for (const item of queue) {
+      if (combined.aborted) return;
+      try {
+        await work(item, combined);
+      } catch (error) {
+        failure ??= { error };
+        stop.abort();
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(parallelBlobs, items.length) }, worker));
+  signal?.throwIfAborted();
+  if (failure !== undefined) throw failure.error;
+}

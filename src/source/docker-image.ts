@@ -1,0 +1,209 @@
+import type { ContentStore } from "../content/index.ts";
+import {
+  BuildError,
+  type Descriptor,
+  type Digest,
+  familiarReference,
+  formatPlatform,
+  formatReference,
+  type Platform,
+  parseReference,
+  platformMatches,
+  type Reference,
+} from "../core/index.ts";
+import {
+  type Image,
+  type Manifest,
+  parseConfig,
+  parseManifestOrIndex,
+  readImage,
+  snapshotOf,
+} from "../image/index.ts";
+import type { LayerStore } from "../layer/index.ts";
+import type { ImageRecord, NameStore } from "../names/index.ts";
+import type { Registry, ResolvedImage, TransferOptions } from "../registry/index.ts";
+import type { Snapshot } from "../snapshot/index.ts";
+
+/** Where images are looked for and brought to. */
+export interface DockerImageStores {
+  readonly content: ContentStore;
+  readonly layers: LayerStore;
+  readonly names: NameStore;
+  readonly registry: Registry;
+}
+
+export interface DockerImageOptions {
+  readonly platform: Platform;
+  /** Ask the registry even when the local store has the name (`--pull`). */
+  readonly pull?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** An image that a `FROM` or `--from` names, down to its configuration; its layers come when they are needed. */
+export interface DockerImage {
+  /** Full normalised form: `docker.io/library/debian:12`. */
+  readonly name: string;
+  /** Of the index or manifest that the name means: the identity for LLB and cache keys. */
+  readonly digest: Digest;
+  /** Digest of the manifest for the platform. */
+  readonly manifestDigest: Digest;
+  /** The configuration as it is, byte for byte. */
+  readonly config: Buffer;
+  /** Platform that the configuration names; with no index to choose from it may not be the one asked for. */
+  readonly platform: Platform;
+  /** Which one won. */
+  readonly origin: "local" | "registry";
+  /** The layers as a snapshot of the store: pulls and unpacks what is missing, reporting each blob. */
+  materialize(options?: TransferOptions): Promise<Snapshot>;
+}
+
+/**
+ * Finds an image by the order that everything follows: the local store, then the registry. A local image of another
+ * platform does not count, but is named when the registry has none either. The caller holds a begun lease,
+ * so that what is fetched here is still there when it is used. Throws `invalid-argument` for what is no reference.
+ */
+export async function resolveDockerImage(
+  text: string,
+  stores: DockerImageStores,
+  options: DockerImageOptions,
+): Promise<DockerImage> {
+  const reference = parseReference(text);
+  const local = findLocal(reference, stores, options.platform);
+  if (local.image !== undefined && !options.pull) return localImage(reference, local.image, stores);
+  try {
+    const { platform, signal } = options;
+    const resolved = await stores.registry.resolve(reference, {
+      platform,
+      content: stores.content,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    return registryImage(resolved, stores);
+  } catch (error) {
+    if (local.otherPlatforms === undefined || !(error instanceof BuildError)) throw error;
+    throw new BuildError(
+      error.code,
+      `${familiarReference(reference)} is in the local store for ${local.otherPlatforms} only, not for ${formatPlatform(options.platform)}; ${error.message}`,
+      {
+        hint: `build for it with --platform=${local.otherPlatforms}, or pull the image that fits`,
+        cause: error,
+      },
+    );
+  }
+}
+
+/** The local image for the platform, or what other platform the local one is for. */
+function findLocal(
+  reference: Reference,
+  stores: DockerImageStores,
+  platform: Platform,
+): { image?: Image; otherPlatforms?: string } {
+  const record = recordOf(reference, stores.names);
+  if (record === undefined) return {};
+  const image = readForPlatform(stores.content, record, platform);
+  const have = platformOf(image);
+  if (platformMatches(have, platform)) return { image };
+  return { otherPlatforms: formatPlatform(have) };
+}
+
+/** Under its name, or, where a digest says which image is meant, under any name. */
+function recordOf(reference: Reference, names: NameStore): ImageRecord | undefined {
+  const { digest } = reference;
+  if (digest === undefined) return names.get(formatReference(reference));
+  return names.list().find((record) => record.target.digest === digest || record.manifest.digest === digest);
+}
+
+/** The manifest of an index that fits; failing that, the one that the record was made with. */
+function readForPlatform(content: ContentStore, record: ImageRecord, platform: Platform): Image {
+  try {
+    return readImage(content, record.target, platform);
+  } catch (error) {
+    const isIndex = record.target.digest !== record.manifest.digest;
+    if (!isIndex || !(error instanceof BuildError) || error.code !== "not-found") throw error;
+    return readImage(content, record.manifest, platform);
+  }
+}
+
+function platformOf({ config }: Pick<Image, "config">): Platform {
+  const { os, architecture, variant } = config;
+  return variant ? { os, architecture, variant } : { os, architecture };
+}
+
+function localImage(reference: Reference, image: Image, stores: DockerImageStores): DockerImage {
+  return {
+    name: formatReference(reference),
+    digest: reference.digest ?? image.target.digest,
+    manifestDigest: image.manifestDescriptor.digest,
+    config: image.rawConfig,
+    platform: platformOf(image),
+    origin: "local",
+    materialize: ({ signal } = {}) => snapshotOf(image, stores, signal),
+  };
+}
+
+function registryImage(resolved: ResolvedImage, stores: DockerImageStores): DockerImage {
+  const name = formatReference(resolved.reference);
+  const manifest = parseManifestOrIndex(resolved.manifest.bytes, name) as Manifest;
+  const config = parseConfig(resolved.config.bytes, `${name}: configuration`);
+  return {
+    name,
+    digest: resolved.target.digest,
+    manifestDigest: resolved.manifest.descriptor.digest,
+    config: resolved.config.bytes,
+    platform: resolved.platform,
+    origin: "registry",
+    async materialize(transfer = {}) {
+      const known = config.rootfs.diff_ids.map((diffId) => stores.layers.byDiffId(diffId));
+      // Layers that are unpacked already need no blobs.
+      if (known.every((id) => id !== undefined)) return { layers: known };
+      await stores.registry.pull(resolved, stores.content, transfer);
+      return snapshotOf({ manifest, config }, stores, transfer.signal);
+    },
+  };
+}
+
+/** What a pull brought, for naming it. */
+export interface PulledImage {
+  readonly name: string;
+  readonly target: Descriptor;
+  readonly record: ImageRecord;
+  /** Whether the name meant this very image before. */
+  readonly unchanged: boolean;
+}
+
+/**
+ * Brings an image from its registry, whole, checks that its layers can be unpacked, and names it (`pull`). The caller holds
+ * a begun lease. A name with a digest alone is kept under no tag: the image stays untagged.
+ */
+export async function pullImage(
+  text: string,
+  stores: DockerImageStores,
+  options: Omit<DockerImageOptions, "pull"> & TransferOptions,
+): Promise<PulledImage> {
+  const { platform, signal, onProgress } = options;
+  const reference = parseReference(text);
+  const resolved = await stores.registry.resolve(reference, {
+    platform,
+    content: stores.content,
+    ...(signal === undefined ? {} : { signal }),
+  });
+  await stores.registry.pull(resolved, stores.content, {
+    ...(signal === undefined ? {} : { signal }),
+    ...(onProgress === undefined ? {} : { onProgress }),
+  });
+  const image = readImage(stores.content, resolved.manifest.descriptor, platform);
+  await snapshotOf(image, stores, signal);
+  const { domain, path, tag } = reference;
+  const name = tag === undefined ? undefined : formatReference({ domain, path, tag });
+  const before = name === undefined ? undefined : stores.names.get(name);
+  const record = await stores.names.set(name, {
+    target: resolved.target,
+    manifest: resolved.manifest.descriptor,
+    id: image.id,
+  });
+  return {
+    name: formatReference(reference),
+    target: resolved.target,
+    record,
+    unchanged: before?.target.digest === resolved.target.digest,
+  };
+}
