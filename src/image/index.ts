@@ -1,1 +1,19 @@
+export { replaceFile, writeLayout } from "./archive/layout.ts";
+export { type LoadedImage, type LoadOptions, loadArchive } from "./archive/load.ts";
+export { type ArchiveFormat, type ArchiveImage, saveArchive } from "./archive/save.ts";
+export { type ImageDraft, imageFromSnapshot } from "./build.ts";
+export { encodeConfig, parseConfig } from "./config.ts";
+export { goJson, goTime } from "./go-json.ts";
+export { type HistoryRow, historyRows } from "./history.ts";
+export { importRootfs, type RootfsImport } from "./import.ts";
+export { imageSize, inspectImage, layerSizes } from "./inspect.ts";
+export {
+  encodeManifest,
+  isIndex,
+  isIndexType,
+  parseDescriptor,
+  parseManifestOrIndex,
+  selectManifest,
+} from "./manifest.ts";
+export { checkLayerCount, imageRecordOf, readImage, snapshotOf } from "./read.ts";
 export type * from "./types.ts";
