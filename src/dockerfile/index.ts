@@ -1,5 +1,6 @@
-export type * from "./parser/ast.ts";
-export type * from "./instructions/types.ts";
-export type * from "./shell/types.ts";
-export type * from "./stages/types.ts";
-export type { RuleName, Warning } from "./lint/rules.ts";
+export * from "./instructions/index.ts";
+export * from "./lint/index.ts";
+export * from "./parser/index.ts";
+export * from "./shell/index.ts";
+export * from "./stages/index.ts";
+export { didYouMean, suggest } from "./suggest.ts";

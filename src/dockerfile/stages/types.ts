@@ -1,7 +1,7 @@
 import type { Platform, SourceRange } from "../../core/index.ts";
 import type { ArgInstruction, FromInstruction, StageInstruction } from "../instructions/types.ts";
-import type { Dockerfile } from "../parser/ast.ts";
 import type { Warning } from "../lint/rules.ts";
+import type { Dockerfile } from "../parser/ast.ts";
 
 /** A FROM and what follows it, as written. */
 export interface StageSource {

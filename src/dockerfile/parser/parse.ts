@@ -1,0 +1,190 @@
+import type { SourceRange } from "../../core/index.ts";
+import { trimSpace } from "../space.ts";
+import { readArguments } from "./arguments.ts";
+import type { Comment, Dockerfile, Flag, Heredoc, InstructionNode, ParseWarning, SourceText } from "./ast.ts";
+import { detectSyntax as detectSyntaxIn, readDirectives } from "./directives.ts";
+import { heredocOperators, readHeredoc } from "./heredoc.ts";
+import {
+  commentOn,
+  isComment,
+  joinLines,
+  type LogicalLine,
+  rangeOf,
+  type Span,
+  wordOf,
+} from "./logical-line.ts";
+import { decodeSource, endOfLine, errorAt, type Line, lineRange } from "./source.ts";
+import { splitInstruction } from "./split.ts";
+
+/**
+ * Parses a Dockerfile. Every instruction is split into name, flags, words and here-documents with exact
+ * ranges; whether they make sense is not checked here. Throws `invalid-argument` with the place.
+ */
+export function parseDockerfile(content: Uint8Array | string, name = "Dockerfile"): Dockerfile {
+  const { source, lines, badLines } = decodeSource(content, name);
+  if (source.text === "") throw errorAt(source, [], "invalid-argument", "the Dockerfile cannot be empty");
+  const directives = readDirectives(source, lines);
+  const escape = directives.find((directive) => directive.name === "escape")?.value === "`" ? "`" : "\\";
+  const comments: Comment[] = [];
+  const instructions: InstructionNode[] = [];
+  const warnings: ParseWarning[] = [];
+  let above: string[] = [];
+  for (let index = 0; index < lines.length; ) {
+    const line = lines[index]!;
+    if (isComment(line.text)) {
+      index++;
+      if (index <= directives.length) continue;
+      const comment = commentOn(line);
+      comments.push(comment);
+      if (comment.text === "") above = [];
+      else above.push(comment.text);
+    } else if (trimSpace(line.text) === "") index++;
+    else {
+      const read = readInstruction({ source, lines, escape, comments, above }, index);
+      refuseBadText(source, read.node.range, badLines);
+      if (read.emptyLine) warnings.push({ kind: "empty-continuation", range: read.emptyLine });
+      instructions.push(read.node);
+      index = read.next;
+      above = [];
+    }
+  }
+  if (instructions.length === 0)
+    throw errorAt(source, lineRange(lines.at(-1)!), "invalid-argument", "file with no instructions", {
+      hint: "a Dockerfile begins with FROM",
+    });
+  return { source, escape, directives, comments, instructions, warnings };
+}
+
+/** The frontend that a file asks for by `# syntax=…` (or `//`, or JSON), before anything else is parsed. */
+export function detectSyntax(
+  content: Uint8Array | string,
+): { ref: string; value: string; range?: SourceRange } | undefined {
+  const { source, lines } = decodeSource(content, "Dockerfile");
+  const found = detectSyntaxIn(lines, source.text);
+  if (found === undefined) return undefined;
+  const { ref, directive } = found;
+  return directive === undefined
+    ? { ref, value: ref }
+    : { ref, value: directive.value, range: directive.range };
+}
+
+interface Surroundings {
+  readonly source: SourceText;
+  readonly lines: readonly Line[];
+  readonly escape: "\\" | "`";
+  readonly comments: Comment[];
+  readonly above: readonly string[];
+}
+
+interface ReadInstruction {
+  readonly node: InstructionNode;
+  readonly next: number;
+  /** Where to warn of an empty continuation line: BuildKit names the line that ends the instruction. */
+  readonly emptyLine?: SourceRange;
+}
+
+function readInstruction(around: Surroundings, index: number): ReadInstruction {
+  const { source, lines, escape, comments, above } = around;
+  const line = joinLines(lines, index, escape, (comment) => comments.push(comment));
+  const node = nodeOf(source, line, escape, 0, line.text.length, above);
+  const { heredocs, last, next } = readHeredocs(source, lines, line, node);
+  const range = { start: line.range.start, end: endOfLine(last) };
+  const trigger = node.trigger === undefined ? {} : { trigger: { ...node.trigger, heredocs } };
+  return {
+    node: { ...node, ...trigger, heredocs, range },
+    next,
+    ...(line.hasEmptyLine ? { emptyLine: lineRange(line.last) } : {}),
+  };
+}
+
+/** Reads the instruction in `line.text[start, end)`: the whole line, or what stands behind ONBUILD. */
+function nodeOf(
+  source: SourceText,
+  line: LogicalLine,
+  escape: "\\" | "`",
+  start: number,
+  end: number,
+  comments: readonly string[],
+): InstructionNode {
+  const split = splitInstruction(line.text, start, end, escape);
+  const keyword = split.name.text.toUpperCase();
+  const base = {
+    name: wordOf(line, split.name),
+    keyword,
+    flags: split.flags.map((span) => flagOf(line, span)),
+    heredocs: [],
+    line: line.text.slice(start, end),
+    rest: wordOf(line, split.rest),
+    comments,
+    range: start === 0 ? line.range : rangeOf(line, split.name.start, end),
+  };
+  if (keyword === "ONBUILD" && split.rest.text !== "") {
+    if (isOnbuild(split.rest)) throw chainedOnbuild(source, line);
+    const trigger = nodeOf(source, line, escape, split.rest.start, split.rest.end, []);
+    return { ...base, form: "none", words: [], trigger };
+  }
+  const read = readArguments(keyword, split.rest, escape);
+  if ("problem" in read)
+    throw errorAt(source, rangeOf(line, read.at.start, read.at.end), "invalid-argument", read.problem);
+  return { ...base, form: read.form, words: read.words.map((span) => wordOf(line, span)) };
+}
+
+/** Refused before its trigger is read, because a long chain would go deep. */
+function isOnbuild(rest: Span): boolean {
+  return /^onbuild(?:[\t\v\f\r ]|$)/i.test(rest.text);
+}
+
+function chainedOnbuild(source: SourceText, line: LogicalLine) {
+  return errorAt(
+    source,
+    line.range,
+    "invalid-argument",
+    `dockerfile parse error on line ${line.first.number}: Chaining ONBUILD via \`ONBUILD ONBUILD\` isn't allowed`,
+  );
+}
+
+function flagOf(line: LogicalLine, span: Span): Flag {
+  const equals = span.text.indexOf("=");
+  return {
+    name: equals < 0 ? span.text : span.text.slice(0, equals),
+    value: equals < 0 ? undefined : span.text.slice(equals + 1),
+    text: span.text,
+    range: rangeOf(line, span.start, span.end),
+  };
+}
+
+const withHeredocs: ReadonlySet<string> = new Set(["ADD", "COPY", "RUN"]);
+
+function readHeredocs(
+  source: SourceText,
+  lines: readonly Line[],
+  line: LogicalLine,
+  node: InstructionNode,
+): { heredocs: Heredoc[]; last: Line; next: number } {
+  const owner = node.trigger ?? node;
+  const heredocs: Heredoc[] = [];
+  let last = line.last;
+  let next = last.number;
+  if (!withHeredocs.has(owner.keyword) || owner.form === "json") return { heredocs, last, next };
+  for (const operator of heredocOperators(line)) {
+    const read = readHeredoc(lines, next, operator);
+    if (read === undefined)
+      throw errorAt(source, operator.operator, "invalid-argument", "unterminated heredoc", {
+        hint: `no line consists of ${operator.name} alone${operator.chomp ? "" : "; use <<- when it is indented by tabs"}`,
+      });
+    heredocs.push(read.heredoc);
+    last = read.terminator;
+    next = read.next;
+  }
+  return { heredocs, last, next };
+}
+
+/** Comments may hold any bytes; what becomes part of the image must be text. */
+function refuseBadText(source: SourceText, range: SourceRange, badLines: ReadonlySet<number>): void {
+  for (const number of badLines) {
+    if (number < range.start.line || number > range.end.line) continue;
+    throw errorAt(source, range, "invalid-argument", `line ${number} is not valid UTF-8`, {
+      hint: "save the Dockerfile as UTF-8",
+    });
+  }
+}

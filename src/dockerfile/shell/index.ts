@@ -1,0 +1,2 @@
+export { expandWord, expandWords } from "./expand.ts";
+export type * from "./types.ts";

@@ -1,0 +1,179 @@
+import { BuildError, hostPlatform, type Platform, parsePlatform } from "../../core/index.ts";
+import type { StageInstruction } from "../instructions/types.ts";
+import { platformWarnings, undeclaredArgWarnings } from "../lint/from-checks.ts";
+import type { Warning } from "../lint/rules.ts";
+import { stageWarnings } from "../lint/stage-checks.ts";
+import { errorAt } from "../parser/source.ts";
+import { expandWord } from "../shell/expand.ts";
+import { didYouMean } from "../suggest.ts";
+import { addGlobalArgs, defaultGlobalArgs } from "./global-args.ts";
+import { locate } from "./locate.ts";
+import { reach } from "./reach.ts";
+import { isContext, listStages, type Names, outsideReference, usesOf } from "./references.ts";
+import { readTrigger, triggersOf } from "./triggers.ts";
+import type {
+  DockerfileStages,
+  PlanOptions,
+  Stage,
+  StageGraph,
+  StageReference,
+  StageSource,
+} from "./types.ts";
+
+/** A stage whose base is known, but not yet who needs it. */
+export type ConnectedStage = Omit<Stage, "needed" | "reason" | "reasonText">;
+
+/**
+ * Connects the stages with each other and finds which of them the target needs. Nothing outside the
+ * Dockerfile is looked at: when base images turn out to have ONBUILD triggers, plan again with `triggers`.
+ * Throws `invalid-argument` for a base that is blank, an unknown stage, a cycle, or a needed stage that reads
+ * from a later one; `not-found` for an unknown target.
+ */
+export function planStages(source: DockerfileStages, options: PlanOptions = {}): StageGraph {
+  const { dockerfile, stages } = source;
+  const names: Names = {
+    source: dockerfile.source,
+    escape: dockerfile.escape,
+    stages,
+    namedContext: options.namedContext ?? (() => false),
+  };
+  const globalArgs = globalScope(source, options);
+  const warnings: Warning[] = [...source.warnings];
+  const connected = connect(source, names, globalArgs, options, warnings);
+  const target = targetOf(stages, options.target);
+  const planned = reach(connected, target, dockerfile.source);
+  warnings.push(...stageWarnings(planned));
+  const needed = planned.filter((stage) => stage.needed).map((stage) => stage.index);
+  return { stages: planned, target, needed, globalArgs, warnings };
+}
+
+function globalScope(
+  { dockerfile, globalArgs, stages }: DockerfileStages,
+  options: PlanOptions,
+): Map<string, string> {
+  const build = options.buildPlatform ?? hostPlatform();
+  const buildArgs = options.buildArgs ?? {};
+  const targetName = options.target || stages.at(-1)!.name || "";
+  const scope = defaultGlobalArgs(build, options.targetPlatform ?? build, targetName, buildArgs);
+  return addGlobalArgs(scope, globalArgs, buildArgs, dockerfile.source, dockerfile.escape);
+}
+
+function connect(
+  source: DockerfileStages,
+  names: Names,
+  scope: ReadonlyMap<string, string>,
+  options: PlanOptions,
+  warnings: Warning[],
+): ConnectedStage[] {
+  const bases = resolveBases(source, names, scope, warnings);
+  const byName = new Map(
+    source.stages.flatMap(({ name, index }) => (name === undefined ? [] : [[name, index]])),
+  );
+  return bases.map((stage) => {
+    if (stage.replacedBy !== undefined) return { ...stage, triggers: [], uses: [] };
+    const triggers = triggersFor(stage, bases, names, options);
+    const uses = [...triggers, ...stage.instructions].flatMap((item) => usesOf(item, names, byName));
+    return { ...stage, triggers, uses };
+  });
+}
+
+type BasedStage = Omit<ConnectedStage, "triggers" | "uses">;
+
+function triggersFor(
+  stage: BasedStage,
+  bases: readonly BasedStage[],
+  names: Names,
+  options: PlanOptions,
+): StageInstruction[] {
+  const given = (options.triggers?.get(stage.index) ?? []).map((text) =>
+    readTrigger(text, stage.from, names.source),
+  );
+  if (stage.base.kind !== "stage") return given;
+  const base = bases[stage.base.stage]!;
+  return base.replacedBy === undefined ? [...given, ...triggersOf(base, stage.from)] : given;
+}
+
+/** Expands each FROM in the global scope. A base is an earlier stage of that name, else from outside. */
+function resolveBases(
+  { stages, globalArgs }: DockerfileStages,
+  names: Names,
+  scope: ReadonlyMap<string, string>,
+  warnings: Warning[],
+): BasedStage[] {
+  const declared = new Set([...scope.keys(), ...globalArgs.flatMap((arg) => arg.args.map(({ key }) => key))]);
+  const earlier = new Map<string, number>();
+  return stages.map((stage) => {
+    const { from, index, name } = stage;
+    const base = expandBase(stage, names, scope);
+    warnings.push(...undeclaredArgWarnings(base.unmatched, declared, from.range));
+    const platform = platformOf(stage, names, scope, declared, warnings);
+    const known = earlier.get(base.text.toLowerCase());
+    const reference: StageReference =
+      known === undefined ? outsideReference(base.text, names) : { kind: "stage", stage: known };
+    if (name !== undefined) earlier.set(name, index);
+    return {
+      ...stage,
+      label: name ?? `stage-${index}`,
+      base: reference,
+      baseName: base.text,
+      ...(platform === undefined ? {} : { platform: platform.value }),
+      ...(name !== undefined && isContext(name, names) ? { replacedBy: name } : {}),
+      usedArgs: new Set([...base.matched, ...(platform?.matched ?? [])]),
+    };
+  });
+}
+
+function expandBase({ from }: StageSource, { source, escape }: Names, scope: ReadonlyMap<string, string>) {
+  const expansion = locate(source, from.baseRange, () => expandWord(from.base, scope, { escape }));
+  if (expansion.text !== "") return expansion;
+  throw errorAt(source, from.baseRange, "invalid-argument", `base name (${from.base}) should not be blank`, {
+    hint:
+      variableHint(expansion.unmatched, scope.keys()) ??
+      "give the ARG a default before the first FROM, or use --build-arg",
+  });
+}
+
+/** A misspelt variable's nearest name, of the first that has one. */
+function variableHint(unmatched: ReadonlySet<string>, known: Iterable<string>): string | undefined {
+  const names = [...known];
+  return [...unmatched].map((name) => didYouMean(name, names)).find((hint) => hint !== undefined);
+}
+
+function platformOf(
+  { from }: StageSource,
+  { source, escape }: Names,
+  scope: ReadonlyMap<string, string>,
+  declared: ReadonlySet<string>,
+  warnings: Warning[],
+): { value: Platform; matched: ReadonlySet<string> } | undefined {
+  const { platform } = from;
+  if (platform === undefined) return undefined;
+  const range = from.node.flags.find((flag) => flag.name === "--platform")?.range ?? from.range;
+  const expansion = locate(source, range, () => expandWord(platform, scope, { escape }));
+  warnings.push(...undeclaredArgWarnings(expansion.unmatched, declared, from.range));
+  const hint = variableHint(expansion.unmatched, scope.keys());
+  if (expansion.text === "")
+    throw errorAt(source, range, "invalid-argument", `empty platform value from expression ${platform}`, {
+      hint,
+    });
+  const value = locate(source, range, () => parsePlatform(expansion.text));
+  warnings.push(...platformWarnings(from, expansion, value, scope));
+  return { value, matched: expansion.matched };
+}
+
+function targetOf(stages: readonly StageSource[], target: string | undefined): number {
+  if (!target) return stages.length - 1;
+  const found = stages.findLast(({ name }) => name === target.toLowerCase());
+  if (found !== undefined) return found.index;
+  if (/^\d+$/.test(target) && Number(target) < stages.length) return Number(target);
+  return refuseTarget(stages, target);
+}
+
+function refuseTarget(stages: readonly StageSource[], target: string): never {
+  const names = stages.flatMap(({ name }) => (name === undefined ? [] : [name]));
+  const near = didYouMean(target.toLowerCase(), names);
+  const list = listStages(stages);
+  throw new BuildError("not-found", `target stage ${JSON.stringify(target)} could not be found`, {
+    hint: near === undefined ? list : `${near} ${list}`,
+  });
+}

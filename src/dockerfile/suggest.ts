@@ -1,0 +1,55 @@
+/**
+ * The option nearest to `value`, at most two edits away; undefined when none is, or when one is equal (then
+ * the name was not the mistake). With `ignoreCase` the answer takes the case of `value`.
+ */
+export function suggest(
+  value: string,
+  options: Iterable<string>,
+  { ignoreCase = false }: { readonly ignoreCase?: boolean } = {},
+): string | undefined {
+  const wanted = ignoreCase ? value.toLowerCase() : value;
+  let best: string | undefined;
+  let least = 3;
+  for (const option of options) {
+    const candidate = ignoreCase ? option.toLowerCase() : option;
+    if (candidate === wanted) return undefined;
+    if (Math.abs(candidate.length - wanted.length) >= least) continue;
+    const distance = editDistance(wanted, candidate);
+    if (distance < least) {
+      least = distance;
+      best = ignoreCase ? inCaseOf(option, value) : option;
+    }
+  }
+  return best;
+}
+
+function inCaseOf(option: string, value: string): string {
+  if (value === value.toLowerCase()) return option.toLowerCase();
+  return value === value.toUpperCase() ? option.toUpperCase() : option.toLowerCase();
+}
+
+/** A hint for an error about an unknown name. */
+export function didYouMean(
+  value: string,
+  options: Iterable<string>,
+  how: { readonly ignoreCase?: boolean } = {},
+) {
+  const match = suggest(value, options, how);
+  return match === undefined ? undefined : `did you mean ${match}?`;
+}
+
+/** Levenshtein's distance, by one row of the table. */
+function editDistance(a: string, b: string): number {
+  const row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    let diagonal = row[0]!;
+    row[0] = i;
+    for (let j = 1; j <= b.length; j++) {
+      const above = row[j]!;
+      const cost = a[i - 1] === b[j - 1] ? 0 : 1;
+      row[j] = Math.min(above + 1, row[j - 1]! + 1, diagonal + cost);
+      diagonal = above;
+    }
+  }
+  return row[b.length]!;
+}
