@@ -44,24 +44,26 @@ export interface Chain {
 }
 
 /**
- * Runs in namespaces of its own. It waits for a word on descriptor 3, so that nothing starts when the builder died
- * before the death signal was armed: then it reads the end of the file.
+ * Runs in namespaces of its own. Descriptor 2 is the control channel, 3 and 4 are the step's output. It waits for a word,
+ * so that nothing starts when the builder died before the death signal was armed: then it reads the end of the file.
  */
 const script = `
-read -r go <&3 || exit 125
+read -r go <&2 || exit 125
 cd "$1" || exit 125
-if [ -n "$2" ]; then mount --bind /dev/null /sys/fs/cgroup/unified/cgroup.controllers 2>&3 || exit 125; fi
+if [ -n "$2" ]; then mount --bind /dev/null /sys/fs/cgroup/unified/cgroup.controllers || exit 125; fi
 shift 2
 while [ "$1" != -- ]; do
-  mount -t overlay -o "$1" overlay "$2" 2>&3 || exit 125
+  mount -t overlay -o "$1" overlay "$2" || exit 125
   shift 2
 done
 shift
-echo mounted >&3
-exec "$@" 3>&-
+echo mounted >&2
+exec "$@" >&3 2>&4 3>&- 4>&-
 `;
 
-const setupMark = "mounted\n";
+const setupMark = "mounted";
+/** How unshare, which wants to die of the same signal as its child, fails to do so after SIGKILL. */
+const killedMark = /unblock failed/;
 const graceMs = 10_000;
 const pollMs = 50;
 /** How long output may stay open after the last process of the step is gone. */
@@ -71,13 +73,13 @@ const drainMs = 2_000;
 export function spawnChain(tools: Tools, spec: ChainSpec, io: ProcessIO): Chain {
   const outputs = openOutputs(io);
   const child = spawn(tools.setpriv, chainArguments(tools, spec), {
-    stdio: [io.stdin, outputs[0].stdio, outputs[1].stdio, "pipe"],
+    stdio: [io.stdin, "ignore", "pipe", outputs[0].stdio, outputs[1].stdio],
     // A session of its own: Ctrl-C reaches only the builder. A terminal must stay the controlling one.
     detached: io.tty !== true,
     env: { PATH: toolPath(), LIBMOUNT_FORCE_MOUNT2: "always" },
   });
   const ended = outputs.map((output) => output.read(io));
-  const control = child.stdio[3] as Duplex;
+  const control = child.stderr as unknown as Duplex;
   return {
     start: () => void control.write("go\n"),
     exited: exitOf(child, control, ended),
@@ -97,15 +99,17 @@ function chainArguments(tools: Tools, spec: ChainSpec): string[] {
 }
 
 interface Output {
-  readonly stdio: number | "inherit";
+  readonly stdio: number;
   /** Closes the child's end and reads ours; resolves at the end of the output. */
   read(io: ProcessIO): Promise<void>;
 }
 
 function openOutputs(io: ProcessIO): [Output, Output] {
   if (io.stdout === "inherit") {
-    const inherited: Output = { stdio: "inherit", read: async () => {} };
-    return [inherited, inherited];
+    return [
+      { stdio: 1, read: async () => {} },
+      { stdio: 2, read: async () => {} },
+    ];
   }
   return [openOutput(1), openOutput(2)];
 }
@@ -140,10 +144,11 @@ function exitOf(child: ChildProcess, control: Duplex, ended: readonly Promise<vo
     );
     child.on("exit", async (code, signal) => {
       await Promise.race([Promise.all([...ended, closed(control)]), delay(drainMs)]);
-      const started = messages.endsWith(setupMark);
+      const [, after] = messages.split(`${setupMark}\n`);
+      const killed = signal === "SIGKILL" || (after !== undefined && killedMark.test(after));
       resolve({
-        code: code ?? 128 + signalNumber(signal),
-        setupError: started ? undefined : messages.trim(),
+        code: killed ? 137 : (code ?? 128 + signalNumber(signal)),
+        setupError: after === undefined ? messages.trim() : undefined,
       });
     });
   });
@@ -167,7 +172,6 @@ const signalNumbers: Readonly<Record<string, number>> = {
   SIGINT: 2,
   SIGQUIT: 3,
   SIGABRT: 6,
-  SIGKILL: 9,
   SIGSEGV: 11,
   SIGPIPE: 13,
   SIGTERM: 15,

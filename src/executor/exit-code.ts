@@ -13,7 +13,7 @@ const failedExec = /exec container process .*: (?<reason>[^"\n]*)(?:"|\n|$)/;
  */
 export function exitCodeOf(code: number, runtimeLog: string, stderr: string): number {
   if (code === 0) return 0;
-  const reason = runtimeLog.trim() || failedExec.exec(stderr)?.groups?.["reason"];
+  const reason = runtimeLog.trim() || failedExec.exec(stderr)?.groups?.reason;
   if (code !== 1 || reason === undefined) return code;
   if (missing.test(reason)) return notFound;
   return refused.test(reason) ? notExecutable : code;

@@ -15,7 +15,7 @@ const fallbackPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 
 /** The search path for system tools: the caller's, or the usual one where there is none. */
 export function toolPath(): string {
-  return process.env["PATH"] || fallbackPath;
+  return process.env.PATH || fallbackPath;
 }
 
 /** Absolute path of a program on the search path, or undefined. */
