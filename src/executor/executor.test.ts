@@ -113,8 +113,6 @@ for (const runtime of ["crun", "runc"])
       assert.equal((await ping(made.upper, "/suid/ping")).code, 0);
       assert.equal((await ping(made.upper, "/plain/ping")).code, 1);
     });
-      assert.match(status.stdout, /^Uid:\t1000\t(0|1000)\t/);
-    });
 
     test("dangerous calls and files are out of reach", async () => {
       const { stdout } = await shop.step(
