@@ -11,3 +11,11 @@ export {
   pullImage,
   resolveDockerImage,
 } from "./docker-image.ts";
+export {
+  type BootstrapOptions,
+  type BootstrappedImage,
+  bootstrap,
+  bootstrapCache,
+  bootstrapLabels,
+} from "./bootstrap.ts";
+export { type BootstrapVariant, describeRecipe, recipeOf } from "./bootstrap-recipe.ts";

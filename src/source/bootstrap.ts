@@ -1,0 +1,128 @@
+import { randomBytes } from "node:crypto";
+import { createReadStream, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import type { ContentStore } from "../content/index.ts";
+import {
+  type Bytes,
+  familiarReference,
+  formatReference,
+  hostPlatform,
+  parseReference,
+} from "../core/index.ts";
+import { type Image, type ImageConfig, imageFromSnapshot, imageRecordOf } from "../image/index.ts";
+import type { LayerStore } from "../layer/index.ts";
+import { type ImageRecord, lock, type NameStore } from "../names/index.ts";
+import type { ToolOptions } from "./bootstrap-process.ts";
+import {
+  type BootstrapRecipe,
+  bootstrapEpoch,
+  describeRecipe,
+  type RecipeOptions,
+  recipeKey,
+  recipeOf,
+} from "./bootstrap-recipe.ts";
+import { type BootstrapTools, makeBusybox, makeDebian, sourcesFor } from "./bootstrap-rootfs.ts";
+
+export interface BootstrapOptions extends RecipeOptions {
+  /** The name that the image gets; default the base's own (`debian:bookworm-slim`). */
+  readonly name?: string;
+  /** Make the root filesystem anew, with today's packages. */
+  readonly refresh?: boolean;
+  /** Where root filesystems are kept between runs; default `bootstrapCache()`. */
+  readonly cacheDirectory?: string;
+  readonly signal?: AbortSignal;
+  /** Each line that apt and mmdebstrap print. */
+  readonly onLine?: ToolOptions["onLine"];
+}
+
+export interface BootstrappedImage {
+  readonly record: ImageRecord;
+  readonly image: Image;
+  /** `debian bookworm minbase slim with gcc`. */
+  readonly recipe: string;
+  /** Whether the root filesystem was made before. */
+  readonly cached: boolean;
+}
+
+/** Labels by which a bootstrapped image says what it is. */
+export const bootstrapLabels = {
+  recipe: "stagewright.bootstrap.recipe",
+  notice: "stagewright.bootstrap.notice",
+} as const;
+
+/**
+ * Makes a base image from Debian's signed packages, with no container registry, and names it. `base` is `busybox`,
+ * `debian:SUITE` or `debian:SUITE-slim`. The mirror is that of the machine's own apt configuration. The caller holds a begun
+ * lease. Throws `failed-precondition` when a tool is missing, `unavailable` when the mirror cannot be reached.
+ */
+export async function bootstrap(
+  base: string,
+  stores: { readonly content: ContentStore; readonly layers: LayerStore; readonly names: NameStore },
+  options: BootstrapOptions = {},
+): Promise<BootstrappedImage> {
+  const recipe = recipeOf(base, options);
+  const name = parseReference(options.name ?? base);
+  const { signal, onLine } = options;
+  const tools = { ...(signal === undefined ? {} : { signal }), ...(onLine === undefined ? {} : { onLine }) };
+  const { file, cached } = await rootfsTar(recipe, options, tools);
+  const blob = await stores.content.ingest(createReadStream(file) as Bytes, {}, signal);
+  const layer = await stores.layers.fromTar(blob, tools);
+  const description = describeRecipe(recipe);
+  const config = configOf(recipe, description, familiarReference(name));
+  const image = await imageFromSnapshot({ snapshot: { layers: [layer] }, config }, stores, signal);
+  const record = await stores.names.set(formatReference(name), imageRecordOf(image));
+  return { record, image, recipe: description, cached };
+}
+
+/** `/var/cache/stagewright/bootstrap` for root, else the user's cache directory. */
+export function bootstrapCache(env: NodeJS.ProcessEnv = process.env): string {
+  const own = env.XDG_CACHE_HOME?.startsWith("/") ? env.XDG_CACHE_HOME : undefined;
+  const base = own ?? (process.getuid?.() === 0 ? "/var/cache" : join(homedir(), ".cache"));
+  return join(base, "stagewright", "bootstrap");
+}
+
+/** The recipe's root filesystem in the cache; of several processes that need it, one makes it. */
+async function rootfsTar(
+  recipe: BootstrapRecipe,
+  options: BootstrapOptions,
+  tools: BootstrapTools,
+): Promise<{ file: string; cached: boolean }> {
+  const directory = options.cacheDirectory ?? bootstrapCache();
+  const sources = recipe.kind === "debian" ? await sourcesFor(recipe.suite, tools) : [];
+  const file = join(directory, `${recipeKey(recipe, sources)}.tar`);
+  if (!options.refresh && existsSync(file)) return { file, cached: true };
+  mkdirSync(directory, { recursive: true });
+  const held = await lock(`${file}.lock`, "exclusive", options.signal);
+  const temporary = `${file}.${randomBytes(6).toString("hex")}.tmp`;
+  try {
+    if (!options.refresh && existsSync(file)) return { file, cached: true };
+    if (recipe.kind === "busybox") await makeBusybox(temporary, tools);
+    else await makeDebian(recipe, sources, temporary, tools);
+    renameSync(temporary, file);
+    return { file, cached: false };
+  } finally {
+    rmSync(temporary, { force: true });
+    held.release();
+  }
+}
+
+function configOf(recipe: BootstrapRecipe, description: string, name: string): Omit<ImageConfig, "rootfs"> {
+  const { os, architecture, variant } = hostPlatform();
+  const created = new Date(bootstrapEpoch * 1000).toISOString();
+  return {
+    os,
+    architecture,
+    ...(variant === undefined ? {} : { variant }),
+    created,
+    config: {
+      Env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
+      Cmd: [recipe.kind === "busybox" ? "sh" : "bash"],
+      Labels: {
+        [bootstrapLabels.recipe]: description,
+        [bootstrapLabels.notice]: `stand-in for ${name}, made from Debian packages; not the image of that name in a registry`,
+      },
+    },
+    history: [{ created, created_by: `stagewright bootstrap: ${description}` }],
+  };
+}
