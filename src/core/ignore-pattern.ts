@@ -9,9 +9,13 @@ type Token =
   | { readonly kind: "star" }
   /** `**` at the end: any text. */
   | { readonly kind: "rest" }
-  /** `**` elsewhere, `slash` for `**/`: nothing, or any text that ends in a slash. */
+  /** `**` elsewhere, `slash` when a slash follows: nothing, or any text that ends in a slash. */
   | { readonly kind: "directories"; readonly slash: boolean }
-  | { readonly kind: "class"; readonly negated: boolean; readonly ranges: readonly (readonly [string, string])[] };
+  | {
+      readonly kind: "class";
+      readonly negated: boolean;
+      readonly ranges: readonly (readonly [string, string])[];
+    };
 
 /** Whether a path, relative and with slashes, matches a pattern as a whole. */
 export type PathTest = (path: string) => boolean;
@@ -79,7 +83,8 @@ function readClass(pattern: string, chars: readonly string[], start: number): { 
       ranges.push([low, bound()]);
     }
     if (at >= chars.length) bad(pattern, "class without ]");
-    if (ranges.at(-1)![0].codePointAt(0)! > ranges.at(-1)![1].codePointAt(0)!) bad(pattern, "empty range in class");
+    if (ranges.at(-1)![0].codePointAt(0)! > ranges.at(-1)![1].codePointAt(0)!)
+      bad(pattern, "empty range in class");
   }
   return { token: { kind: "class", negated, ranges }, end: at };
 }
@@ -108,7 +113,9 @@ function fixedTest(tokens: readonly Token[]): PathTest | undefined {
 }
 
 function wildcardTest(tokens: readonly Token[]): PathTest {
-  const wild = tokens.filter(({ kind }) => kind === "star" || kind === "directories" || kind === "rest").length;
+  const wild = tokens.filter(
+    ({ kind }) => kind === "star" || kind === "directories" || kind === "rest",
+  ).length;
   return wild > maxBacktracking ? linearTest(tokens) : regularTest(tokens);
 }
 
@@ -197,7 +204,8 @@ function advance(
       if (char === "/") next[i + 1] = 1;
       break;
     case "class":
-      if (fresh && token.ranges.some(([low, high]) => inRange(char, low, high)) !== token.negated) next[i + 1] = 1;
+      if (fresh && token.ranges.some(([low, high]) => inRange(char, low, high)) !== token.negated)
+        next[i + 1] = 1;
       break;
   }
 }
