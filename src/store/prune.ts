@@ -1,0 +1,244 @@
+import { randomBytes } from "node:crypto";
+import { mkdirSync, renameSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { StoredRecord } from "../cache/index.ts";
+import { type Digest, fromHex, hexOf } from "../core/index.ts";
+import { type ImageRecord, type LeaseItem, lock, withLeases } from "../names/index.ts";
+import type { LayerId, LayerRecord } from "../snapshot/index.ts";
+import type { Store } from "./open.ts";
+import { contentsOf, mentionedIn } from "./references.ts";
+import { namesIn, sweepLeftovers, sweepTrash } from "./trash.ts";
+
+export interface PruneOptions {
+  /**
+   * Which cache records go: `none`; `unused`, those whose layers no image and no running build needs; `all` but what
+   * running builds use.
+   */
+  readonly cache: "none" | "unused" | "all";
+  /** Whether images without a name go. */
+  readonly untagged: boolean;
+  /** Spares records and untagged images that were used after this time, in milliseconds since the epoch. */
+  readonly until?: number;
+  /** Only tells what would go. */
+  readonly dryRun?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+export interface PruneResult {
+  readonly images: readonly ImageRecord[];
+  readonly records: readonly Digest[];
+  readonly layers: readonly LayerId[];
+  readonly blobs: readonly Digest[];
+  /** Bytes on disk that this frees. */
+  readonly bytes: number;
+}
+
+/**
+ * Removes what nobody needs. Safe beside running builds: what they lease stays, and so does everything that came into the
+ * store since the oldest of them began. Things are renamed into `trash/` first; what was named in the meantime comes
+ * back; the rest is deleted after the lock is free again.
+ */
+export async function prune(store: Store, options: PruneOptions): Promise<PruneResult> {
+  const alone = await lock(join(store.root, "locks", "prune"), "exclusive", options.signal);
+  try {
+    const batch = join(store.root, "trash", randomBytes(8).toString("hex"));
+    const untagged = options.untagged ? untaggedImages(store, options.until) : [];
+    if (!options.dryRun) for (const record of untagged) await store.names.remove(record);
+    const verdict = await withLeases(store.root, options.signal, (leased) => {
+      const decided = decide(store, leased, untagged, options);
+      if (!options.dryRun) carryOut(store, decided, batch);
+      return decided;
+    });
+    if (options.dryRun) return verdict;
+    // Batches of a prune that was killed are looked through too.
+    for (const left of namesIn(join(store.root, "trash")))
+      restoreNamed(store, join(store.root, "trash", left));
+    if (verdict.records.length > 0) store.cache.sweepAliases();
+    sweepLeftovers(store.root);
+    sweepTrash(store.root);
+    return verdict;
+  } finally {
+    alone.release();
+  }
+}
+
+function untaggedImages(store: Store, until = Number.POSITIVE_INFINITY): readonly ImageRecord[] {
+  return store.names.list().filter((record) => record.name === undefined && record.created < until);
+}
+
+function decide(
+  store: Store,
+  leased: ReadonlySet<LeaseItem>,
+  untagged: readonly ImageRecord[],
+  options: PruneOptions,
+): PruneResult {
+  const going = new Set(untagged.map(({ target }) => target.digest));
+  const records = store.names.list().filter((one) => one.name !== undefined || !going.has(one.target.digest));
+  const layers = new Map([...store.layers.list()].map((record) => [record.id, record]));
+  const kept = new Kept(store, layers);
+  for (const { target } of records) kept.image(target.digest);
+  for (const item of leased) kept.lease(item);
+  const condemned = condemnedRecords(store, kept, options);
+  kept.tars();
+  const since = oldestLease(store.root);
+  const looseLayers = [...layers.values()].filter(
+    ({ id, created }) => !kept.layers.has(id) && created < since,
+  );
+  const looseBlobs = [...store.content.list()].filter(
+    (digest) => !kept.blobs.has(digest) && modified(store.content.path(digest)) < since,
+  );
+  return {
+    images: untagged,
+    records: condemned,
+    layers: looseLayers.map(({ id }) => id),
+    blobs: looseBlobs,
+    bytes:
+      looseLayers.reduce((sum, { id }) => sum + layerBytes(store, id), 0) +
+      looseBlobs.reduce((sum, digest) => sum + (store.content.stat(digest)?.size ?? 0), 0),
+  };
+}
+
+/** Bytes of a layer beside its tar, which is counted as a blob. */
+function layerBytes(store: Store, id: LayerId): number {
+  const { directory = 0, index = 0 } = store.layers.usage(id);
+  return directory + index;
+}
+
+/** What is reachable from names, leases and kept cache records. */
+class Kept {
+  readonly layers = new Set<LayerId>();
+  readonly blobs = new Set<Digest>();
+  readonly records = new Set<Digest>();
+  readonly #store: Store;
+  readonly #all: ReadonlyMap<LayerId, LayerRecord>;
+  readonly #byDiffId: ReadonlyMap<Digest, readonly LayerId[]>;
+
+  constructor(store: Store, all: ReadonlyMap<LayerId, LayerRecord>) {
+    this.#store = store;
+    this.#all = all;
+    const byDiffId = new Map<Digest, LayerId[]>();
+    for (const { id, diffId } of all.values())
+      if (diffId !== undefined) byDiffId.set(diffId, [...(byDiffId.get(diffId) ?? []), id]);
+    this.#byDiffId = byDiffId;
+  }
+
+  image(digest: Digest): void {
+    this.blobs.add(digest);
+    const contents = contentsOf(this.#store.content, { mediaType: "", digest, size: 0 });
+    for (const blob of contents.blobs) this.blobs.add(blob);
+    for (const diffId of contents.diffIds)
+      for (const id of this.#byDiffId.get(diffId) ?? []) this.layers.add(id);
+  }
+
+  lease(item: LeaseItem): void {
+    const name = item.slice(item.indexOf(":") + 1);
+    if (item.startsWith("layer:")) this.layers.add(name);
+    else if (item.startsWith("cache:")) this.records.add(fromHex(name));
+    else if (this.#isJson(fromHex(name))) this.image(fromHex(name));
+    else this.blobs.add(fromHex(name));
+  }
+
+  #isJson(digest: Digest): boolean {
+    try {
+      return this.#store.content.read(digest, 1 << 20)[0] === 0x7b;
+    } catch {
+      return false;
+    }
+  }
+
+  record({ key, record }: StoredRecord): void {
+    this.records.add(key);
+    const { layers, blobs } = mentionedIn(record.results);
+    for (const id of layers) this.layers.add(id);
+    for (const blob of blobs) this.blobs.add(blob);
+  }
+
+  has({ key, record }: StoredRecord): boolean {
+    if (this.records.has(key)) return true;
+    return [...mentionedIn(record.results).layers].every((id) => this.layers.has(id));
+  }
+
+  /** A kept layer keeps its tar. */
+  tars(): void {
+    for (const id of this.layers) {
+      const diffId = this.#all.get(id)?.diffId;
+      if (diffId !== undefined) this.blobs.add(diffId);
+    }
+  }
+}
+
+function condemnedRecords(store: Store, kept: Kept, options: PruneOptions): readonly Digest[] {
+  const all = [...store.cache.list()];
+  const spared = (stored: StoredRecord): boolean => {
+    if (options.cache === "none" || kept.records.has(stored.key)) return true;
+    if (options.until !== undefined && stored.lastUsed >= options.until) return true;
+    return options.cache === "unused" && kept.has(stored);
+  };
+  // Decided before any is kept: a record must not be spared for the sake of another that is.
+  const stay = all.filter(spared);
+  for (const stored of stay) kept.record(stored);
+  const staying = new Set(stay.map(({ key }) => key));
+  return all.filter(({ key }) => !staying.has(key)).map(({ key }) => key);
+}
+
+/** When the oldest live lease began; leases of dead processes are gone by now. Infinite when there is none. */
+function oldestLease(root: string): number {
+  let oldest = Number.POSITIVE_INFINITY;
+  for (const name of namesIn(join(root, "leases"))) {
+    const found = statSync(join(root, "leases", name), { throwIfNoEntry: false });
+    if (found !== undefined) oldest = Math.min(oldest, found.birthtimeMs || found.ctimeMs);
+  }
+  return oldest;
+}
+
+/** Records first: when this process dies in between, nothing refers to what is missing. */
+function carryOut(store: Store, verdict: PruneResult, batch: string): void {
+  for (const key of verdict.records) store.cache.remove(key);
+  for (const id of verdict.layers) store.layers.remove(id);
+  if (verdict.blobs.length === 0) return;
+  mkdirSync(batch, { recursive: true, mode: 0o700 });
+  const decided = Date.now();
+  for (const digest of verdict.blobs) {
+    const moved = join(batch, hexOf(digest));
+    try {
+      renameSync(store.content.path(digest), moved);
+      // Somebody found it in place a moment ago and counts on it.
+      if (modified(moved) >= decided) renameSync(moved, store.content.path(digest));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    }
+  }
+}
+
+/** Brings back what an image needs that was named while we decided: naming does not wait for us. */
+function restoreNamed(store: Store, batch: string): void {
+  const moved = new Set(namesIn(batch));
+  if (moved.size === 0) return;
+  for (let restored = true; restored; ) {
+    restored = false;
+    for (const { target, manifest, id } of store.names.list())
+      for (const digest of wantedBy(store, [target.digest, manifest.digest, id]))
+        if (moved.delete(hexOf(digest))) {
+          renameSync(join(batch, hexOf(digest)), store.content.path(digest));
+          restored = true;
+        }
+  }
+}
+
+function wantedBy(store: Store, heads: readonly Digest[]): ReadonlySet<Digest> {
+  const wanted = new Set<Digest>(heads);
+  for (const head of heads) {
+    let json: unknown;
+    try {
+      json = JSON.parse(store.content.read(head).toString());
+    } catch {
+      continue; // still in the trash: the next round sees it
+    }
+    for (const digest of mentionedIn(json).blobs) wanted.add(digest);
+  }
+  return wanted;
+}
+
+function modified(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? Number.POSITIVE_INFINITY;
+}

@@ -1,0 +1,40 @@
+import { readdirSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+
+/** A temporary file that nobody has written to for this long belongs to a process that is dead. */
+const staleAfter = 60 * 60 * 1000;
+
+/** Deletes what was renamed into `trash/`. Callers hold the prune lock, so that nobody is about to bring things back. */
+export function sweepTrash(root: string): void {
+  for (const name of namesIn(join(root, "trash")))
+    rmSync(join(root, "trash", name), { recursive: true, force: true });
+}
+
+/** Deletes temporary files of processes that were killed. */
+export function sweepLeftovers(root: string, now: number = Date.now()): void {
+  const sweep = (directory: string, pattern: RegExp) => {
+    for (const name of namesIn(directory)) {
+      const file = join(directory, name);
+      const found = pattern.test(name) ? statSync(file, { throwIfNoEntry: false }) : undefined;
+      if (found !== undefined && now - found.mtimeMs > staleAfter)
+        rmSync(file, { recursive: true, force: true });
+    }
+  };
+  sweep(join(root, "ingest"), /./);
+  sweep(join(root, "names"), /\.tmp$/);
+  sweep(root, /\.tmp$/);
+}
+
+/** Entries of a directory; none where there is no directory. */
+export function namesIn(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (
+      (error as NodeJS.ErrnoException).code === "ENOENT" ||
+      (error as NodeJS.ErrnoException).code === "ENOTDIR"
+    )
+      return [];
+    throw error;
+  }
+}
