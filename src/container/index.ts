@@ -1,0 +1,2 @@
+export { type RunDependencies, type RunOptions, runContainer } from "./run.ts";
+export { parseVolume, type Volume } from "./volume.ts";

@@ -1,0 +1,47 @@
+import { mkdirSync, realpathSync, statSync } from "node:fs";
+import { normalize } from "node:path";
+import { BuildError } from "../core/index.ts";
+
+/** A directory or file of the host that a container sees. */
+export interface Volume {
+  /** Absolute. */
+  readonly source: string;
+  /** Absolute, inside the container. */
+  readonly target: string;
+  readonly readonly: boolean;
+}
+
+/** Parses `HOST:CONTAINER[:ro|rw]`, as `docker run -v` takes it. Throws `invalid-argument`. */
+export function parseVolume(text: string): Volume {
+  const [source = "", target = "", mode = "rw", ...rest] = text.split(":");
+  const fail = (problem: string): never => {
+    throw new BuildError("invalid-argument", `invalid volume ${JSON.stringify(text)}: ${problem}`, {
+      hint: "a volume reads like /host/directory:/container/directory or /host/file:/container/file:ro",
+    });
+  };
+  if (target === "")
+    fail("it needs a path on the host and one in the container (volumes with a name are not supported)");
+  if (!source.startsWith("/"))
+    fail("the path on the host must be absolute (volumes with a name are not supported)");
+  if (!target.startsWith("/")) fail("the path in the container must be absolute");
+  if (normalize(target) === "/") fail("the container's root cannot be replaced");
+  if (rest.length > 0 || (mode !== "ro" && mode !== "rw")) fail("the mode is ro or rw");
+  return { source, target: normalize(target), readonly: mode === "ro" };
+}
+
+/** Resolves links in the source; a directory that is missing is made, as Docker does. */
+export function prepareVolume(volume: Volume): Volume {
+  try {
+    if (statSync(volume.source, { throwIfNoEntry: false }) === undefined)
+      mkdirSync(volume.source, { recursive: true });
+    return { ...volume, source: realpathSync(volume.source) };
+  } catch (error) {
+    throw new BuildError(
+      "failed-precondition",
+      `cannot use ${volume.source} as a volume: ${(error as Error).message}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
