@@ -4,6 +4,7 @@
  */
 import { BuildError, type BytePath, textOf } from "../core/index.ts";
 import { type BuiltIndex, createIndexBuilder, type EntryType, type IndexBuilder } from "../snapshot/index.ts";
+import { movedPath } from "./borrowed.ts";
 import { readTar, type TarMember, type TarSource } from "./tar-reader.ts";
 
 export interface IndexTarOptions {
@@ -44,7 +45,7 @@ function addMember(builder: IndexBuilder, member: TarMember, options: IndexTarOp
     if (member.flag === "V") return; // GNU's volume label
     throw refused(member, `unknown type ${JSON.stringify(member.flag)}`);
   }
-  const path = moved(cleanPath(member, member.name), options.moved);
+  const path = movedPath(cleanPath(member, member.name), options.moved ?? []);
   const slash = path.lastIndexOf("/") + 1;
   const name = path.slice(slash);
   if (path.slice(0, slash).includes(`/${whiteoutPrefix}`) || (slash > 0 && path.startsWith(whiteoutPrefix)))
@@ -94,7 +95,7 @@ function addWhiteout(builder: IndexBuilder, member: TarMember, directory: BytePa
 }
 
 function linkname(member: TarMember, type: EntryType, options: IndexTarOptions): BytePath {
-  if (type === "hardlink") return moved(cleanPath(member, member.linkname), options.moved);
+  if (type === "hardlink") return movedPath(cleanPath(member, member.linkname), options.moved ?? []);
   if (type !== "symlink") return "";
   if (member.linkname === "") throw refused(member, "a symlink to nothing");
   if (member.linkname.length > 4095) throw refused(member, "its link target is longer than 4095 bytes");
@@ -138,13 +139,6 @@ function xattrs(member: TarMember): ReadonlyMap<string, Uint8Array> | undefined 
     if (name.length > 255 || value.length > 65536)
       throw refused(member, `xattr ${textOf(name)} is too large`);
   return kept.size === 0 ? undefined : kept;
-}
-
-function moved(path: BytePath, table: ReadonlyMap<BytePath, BytePath> | undefined): BytePath {
-  for (const [from, to] of table ?? [])
-    if (path.startsWith(`${from}/`))
-      return to === "" ? path.slice(from.length + 1) : to + path.slice(from.length);
-  return path;
 }
 
 function refused(member: TarMember, what: string, hint?: string): BuildError {

@@ -1,4 +1,4 @@
-import type { BytePath, Descriptor, Digest } from "../core/index.ts";
+import type { BytePath, CompressionAlgorithm, Descriptor, Digest } from "../core/index.ts";
 import type {
   EntryType,
   LayerId,
@@ -58,12 +58,14 @@ export interface PackedLayer {
   readonly size: number;
   readonly contentSize: number;
   readonly entryCount: number;
+  readonly dependsOnLower: boolean;
+  readonly opaqueRoot: boolean;
 }
 
 /**
  * Writes a layer as an uncompressed tar: reads each file once, writes once, hashes on the way, builds the index on the
  * way. Synchronous: use it in a worker for more than a few thousand entries. Entries appear in the tar in the order of
- * the calls (parents first; byte order by convention), each path once. Parents that are not added are implied.
+ * the calls (parents first; byte order by convention); of the same path twice the last wins. Parents that are not added are implied.
  */
 export interface LayerWriter {
   /** `content` is required for files of a size other than 0 and forbidden for everything else. */
@@ -87,7 +89,7 @@ export interface FromTarOptions {
    * (`bin/tool` over `bin -> usr/bin`) then lands where the link points, as it does in containerd.
    */
   readonly below?: Snapshot;
-  /** `import` of a root filesystem: device nodes are refused, whiteouts are ordinary names' errors. */
+  /** For the `import` of a root filesystem by someone who should not bring device nodes. */
   readonly refuseDevices?: boolean;
   readonly signal?: AbortSignal;
 }
@@ -98,8 +100,6 @@ export interface LayerUsage {
   readonly directory?: number;
   readonly index?: number;
 }
-
-export type CompressionAlgorithm = "gzip" | "zstd";
 
 /** Layers under `layers/` of a store, and the conversions between their forms. */
 export interface LayerStore {

@@ -52,9 +52,9 @@ export function openLayerWriter(options: LayerWriterOptions): LayerWriter {
     opaque: (path) => hidden(path, path === "" ? ".wh..wh..opq" : `${path}/.wh..wh..opq`),
     finish(): PackedLayer {
       const { diffId, size } = out.finish();
-      const { bytes, contentSize, entryCount } = index.finish();
+      const { bytes, ...summary } = index.finish();
       writeFileSync(indexFile, bytes);
-      return { file, indexFile, diffId, size, contentSize, entryCount };
+      return { file, indexFile, diffId, size, ...summary };
     },
     abort() {
       out.close();

@@ -1,0 +1,64 @@
+import { createHash } from "node:crypto";
+import { closeSync, createReadStream, openSync, readSync, rmSync, writeSync } from "node:fs";
+import type { Transform } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { createGunzip, createZstdDecompress } from "node:zlib";
+import { BuildError, type Digest } from "../core/index.ts";
+
+export type Compression = "none" | "gzip" | "zstd";
+
+const pieceSize = 1 << 18;
+
+/** Tells by the first bytes how a blob is compressed; everything unknown counts as a plain tar. */
+export function compressionOf(file: string): Compression {
+  const head = Buffer.alloc(4);
+  const fd = openSync(file, "r");
+  try {
+    readSync(fd, head, 0, 4, 0);
+  } finally {
+    closeSync(fd);
+  }
+  if (head[0] === 0x1f && head[1] === 0x8b) return "gzip";
+  const word = head.readUInt32LE(0);
+  return word === 0xfd2fb528 || (word & 0xfffffff0) >>> 0 === 0x184d2a50 ? "zstd" : "none";
+}
+
+/** Decompresses a file into `target` while hashing. Nothing is left at `target` when it fails. */
+export async function inflate(input: {
+  file: string;
+  target: string;
+  compression: Exclude<Compression, "none">;
+  /** What the result must be; more is not written than what is needed to know better. */
+  diffId?: Digest;
+}): Promise<{ diffId: Digest; size: number }> {
+  const { file, target, compression } = input;
+  const options = { chunkSize: pieceSize };
+  const decoder: Transform = compression === "gzip" ? createGunzip(options) : createZstdDecompress(options);
+  const hash = createHash("sha256");
+  const out = openSync(target, "wx", 0o600);
+  let size = 0;
+  let phase = "reading";
+  try {
+    await pipeline(createReadStream(file, { highWaterMark: pieceSize }), decoder, async (pieces) => {
+      for await (const piece of pieces as AsyncIterable<Buffer>) {
+        phase = "writing";
+        hash.update(piece);
+        for (let done = 0; done < piece.length; ) done += writeSync(out, piece, done);
+        size += piece.length;
+        phase = "reading";
+      }
+    });
+    const diffId: Digest = `sha256:${hash.digest("hex")}`;
+    if (input.diffId !== undefined && diffId !== input.diffId)
+      throw new BuildError("data-loss", `layer content has digest ${diffId} instead of ${input.diffId}`);
+    return { diffId, size };
+  } catch (error) {
+    rmSync(target, { force: true });
+    if (error instanceof BuildError || phase === "writing") throw error;
+    throw new BuildError("data-loss", `damaged ${compression} data: ${(error as Error).message}`, {
+      cause: error,
+    });
+  } finally {
+    closeSync(out);
+  }
+}

@@ -1,0 +1,362 @@
+import { existsSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { ContentStore } from "../content/index.ts";
+import {
+  BuildError,
+  type CompressionAlgorithm,
+  compressFile,
+  type Descriptor,
+  type Digest,
+} from "../core/index.ts";
+import {
+  createRootfs,
+  type LayerId,
+  type LayerIndex,
+  type LayerSource,
+  type LayerView,
+  loadIndex,
+  type Rootfs,
+  type Snapshot,
+  viewOf,
+} from "../snapshot/index.ts";
+import { borrowedKey } from "./borrowed.ts";
+import { fromTar } from "./from-tar.ts";
+import {
+  bootId,
+  described,
+  freshId,
+  type LayerFiles,
+  openLayerFiles,
+  type StoredRecord,
+} from "./layer-files.ts";
+import { indexSmallDirectory } from "./tasks.ts";
+import type { LayerStore, LayerUsage, PackedLayer } from "./types.ts";
+import { createViewCache } from "./view-cache.ts";
+import { runLayerTask } from "./work.ts";
+
+/** Up to so many entries a walk is quicker than starting a worker. */
+const inlineEntries = 1000;
+
+/** Opens the layers of the store that `content` belongs to. Touches nothing; directories are made by the first write. */
+export function openLayerStore(content: ContentStore): LayerStore {
+  const files = openLayerFiles(content.root);
+  const views = createViewCache();
+  const underway = new Map<string, Promise<unknown>>();
+  const unsynced = new Set<LayerId>();
+
+  /** What two callers of this process need at once is done once. Other processes do it again, and find it done. */
+  function once<T>(key: string, work: () => Promise<T>): Promise<T> {
+    const running = underway.get(key) as Promise<T> | undefined;
+    if (running !== undefined) return running;
+    const started = work().finally(() => underway.delete(key));
+    underway.set(key, started);
+    return started;
+  }
+
+  function record(id: LayerId): StoredRecord | undefined {
+    const found = files.read(id);
+    if (found === undefined) return undefined;
+    if (found.origin === "tar" && content.stat(found.diffId!) === undefined) return undefined;
+    if (found.unsynced !== undefined) unsynced.add(id);
+    return found;
+  }
+
+  function existing(id: LayerId): StoredRecord {
+    const found = record(id);
+    if (found === undefined) throw new BuildError("not-found", `layer ${id} is not in the store`);
+    return found;
+  }
+
+  function sourceOf(found: StoredRecord): LayerSource {
+    return {
+      id: found.id,
+      index: files.directory(found.id, "index"),
+      digests: files.directory(found.id, "digests"),
+      content:
+        found.origin === "tar"
+          ? { kind: "tar", path: content.path(found.diffId!) }
+          : { kind: "directory", path: files.directory(found.id, "fs") },
+    };
+  }
+
+  /** The index of a layer, made again from its authoritative form when it cannot be read. */
+  async function index(found: StoredRecord): Promise<LayerIndex> {
+    const source = sourceOf(found);
+    const loaded = loadIndex(source.index);
+    if (loaded !== undefined) return loaded;
+    await once(`index ${found.id}`, () => rebuildIndex(found, source));
+    const rebuilt = loadIndex(source.index);
+    if (rebuilt === undefined)
+      throw new BuildError("data-loss", `layer ${found.id}: its index cannot be rebuilt`);
+    return rebuilt;
+  }
+
+  async function rebuildIndex(found: StoredRecord, source: LayerSource): Promise<void> {
+    const indexFile = `${source.index}.${freshId()}`;
+    try {
+      if (source.content.kind === "directory")
+        await runLayerTask("indexDirectory", { root: source.content.path, indexFile });
+      else
+        await runLayerTask("indexTar", {
+          file: source.content.path,
+          indexFile,
+          options: {
+            refuseDevices: found.refuseDevices === true,
+            ...(found.moved === undefined ? {} : { moved: new Map(found.moved) }),
+          },
+        });
+      renameSync(indexFile, source.index);
+    } finally {
+      rmSync(indexFile, { force: true });
+    }
+  }
+
+  async function view(id: LayerId): Promise<LayerView> {
+    const cached = views.get(id);
+    if (cached !== undefined) return cached;
+    const found = existing(id);
+    const loaded = await index(found);
+    return views.add(viewOf(sourceOf(found), loaded), loaded.bytes.length);
+  }
+
+  async function rootfs(layers: readonly LayerId[]): Promise<Rootfs> {
+    return createRootfs(await Promise.all(layers.map(view)));
+  }
+
+  async function directory(
+    id: LayerId,
+    below: readonly LayerId[] = [],
+    signal?: AbortSignal,
+  ): Promise<string> {
+    const found = existing(id);
+    if (found.origin === "directory") return files.directory(id, "fs");
+    const key = found.dependsOnLower ? await borrowedKey(await index(found), () => rootfs(below)) : "";
+    const target = files.directory(id, key === "" ? "fs" : `fs-${key}`);
+    return once(target, () => unpackOnce(found, below, target, signal));
+  }
+
+  async function unpackOnce(
+    found: StoredRecord,
+    below: readonly LayerId[],
+    target: string,
+    signal?: AbortSignal,
+  ): Promise<string> {
+    if (isComplete(target)) return target;
+    if (process.getuid?.() !== 0)
+      throw new BuildError("permission-denied", "unpacking a layer for RUN needs root (owners, whiteouts)", {
+        hint: "builds without RUN need no privileges",
+      });
+    await index(found); // repairs it
+    const temporary = files.directory(found.id, `tmp-${freshId()}`);
+    const task = {
+      source: sourceOf(found),
+      below: found.dependsOnLower ? await sources(below) : [],
+      target: temporary,
+    };
+    try {
+      await runLayerTask("unpack", task, signal);
+      if (existsSync(target)) {
+        if (isComplete(target)) return target; // another process was quicker
+        files.discard(target);
+      }
+      writeFileSync(`${target}.boot`, bootId());
+      renameSync(temporary, target);
+      unsynced.add(found.id);
+      return target;
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code;
+      if ((code === "ENOTEMPTY" || code === "EEXIST") && isComplete(target)) return target;
+      throw error;
+    } finally {
+      if (existsSync(temporary)) files.discard(temporary);
+    }
+  }
+
+  /** An unpacked directory that a power failure may have cut short is not worth having. */
+  function isComplete(target: string): boolean {
+    return existsSync(target) && (files.text(`${target}.boot`) ?? bootId()) === bootId();
+  }
+
+  async function sources(layers: readonly LayerId[]): Promise<LayerSource[]> {
+    return Promise.all(
+      layers.map(async (id) => {
+        const found = existing(id);
+        if (!views.has(id)) await view(id);
+        return sourceOf(found);
+      }),
+    );
+  }
+
+  async function directories(snapshot: Snapshot, signal?: AbortSignal): Promise<string[]> {
+    const { layers } = snapshot;
+    let start = layers.length - 1;
+    while (start > 0 && !existing(layers[start]!).opaqueRoot) start--;
+    return Promise.all(
+      layers
+        .slice(Math.max(start, 0))
+        .map((id, i) => directory(id, layers.slice(0, Math.max(start, 0) + i), signal)),
+    );
+  }
+
+  async function tar(id: LayerId, signal?: AbortSignal): Promise<{ diffId: Digest; size: number }> {
+    const found = existing(id);
+    const { diffId, tarSize } = found;
+    if (diffId !== undefined && content.stat(diffId)?.size === tarSize) return { diffId, size: tarSize! };
+    return once(`tar ${id}`, async () => {
+      await index(found);
+      const file = content.temporary();
+      try {
+        const packed = await runLayerTask("pack", { source: sourceOf(found), file }, signal);
+        content.adopt(file, { digest: packed.diffId, size: packed.size });
+        files.write({ ...existing(id), diffId: packed.diffId, tarSize: packed.size });
+        if (byDiffId(packed.diffId) === undefined) files.remember(packed.diffId, "", id);
+        return { diffId: packed.diffId, size: packed.size };
+      } finally {
+        rmSync(file, { force: true });
+        rmSync(`${file}.index`, { force: true });
+      }
+    });
+  }
+
+  async function adoptUpper(upper: string, signal?: AbortSignal): Promise<LayerId> {
+    const id = freshId();
+    const prepared = files.prepare(id);
+    try {
+      renameSync(upper, join(prepared, "fs"));
+      const input = { root: join(prepared, "fs"), indexFile: join(prepared, "index") };
+      const summary =
+        indexSmallDirectory(input, inlineEntries) ?? (await runLayerTask("indexDirectory", input, signal));
+      publish(prepared, { id, origin: "directory", ...described(summary) });
+      return id;
+    } catch (error) {
+      files.discard(prepared);
+      throw error;
+    }
+  }
+
+  function publish(prepared: string, facts: Omit<StoredRecord, "version" | "created" | "unsynced">): void {
+    files.publish(prepared, { version: 1, ...facts, created: Date.now(), unsynced: bootId() });
+    unsynced.add(facts.id);
+  }
+
+  async function adoptPacked(packed: PackedLayer): Promise<LayerId> {
+    const { diffId, size } = packed;
+    content.adopt(packed.file, { digest: diffId, size });
+    const known = byDiffId(diffId);
+    if (known !== undefined && existing(known).origin === "tar") {
+      renameSync(packed.indexFile, files.directory(known, "index")); // it may have digests that the old one lacks
+      touch(known);
+      return known;
+    }
+    const loaded = loadIndex(packed.indexFile);
+    if (loaded === undefined) throw new BuildError("data-loss", `${packed.indexFile} is missing or damaged`);
+    const id = freshId();
+    const prepared = files.prepare(id);
+    renameSync(packed.indexFile, join(prepared, "index"));
+    const { entryCount, contentSize, dependsOnLower, opaqueRoot } = packed;
+    publish(prepared, {
+      id,
+      origin: "tar",
+      diffId,
+      tarSize: size,
+      ...described({ entryCount, contentSize, dependsOnLower, opaqueRoot }),
+    });
+    files.remember(diffId, "", id);
+    return id;
+  }
+
+  function byDiffId(diffId: Digest): LayerId | undefined {
+    const id = files.memo(diffId, "");
+    return id !== undefined && record(id)?.diffId === diffId ? id : undefined;
+  }
+
+  /** A layer that is used again counts as new for a collection that decides at this moment. */
+  function touch(id: LayerId): void {
+    const now = Date.now() / 1000;
+    utimesSync(files.directory(id), now, now);
+  }
+
+  async function compressed(
+    diffId: Digest,
+    algorithm: CompressionAlgorithm,
+    signal?: AbortSignal,
+  ): Promise<Pick<Descriptor, "digest" | "size">> {
+    const memo = files.memo(diffId, algorithm);
+    const known = memo === undefined ? undefined : (JSON.parse(memo) as Pick<Descriptor, "digest" | "size">);
+    if (known !== undefined && content.stat(known.digest)?.size === known.size) return known;
+    return once(`${algorithm} ${diffId}`, async () => {
+      if (content.stat(diffId) === undefined)
+        throw new BuildError("not-found", `layer content ${diffId} is not in the store`);
+      const file = content.temporary();
+      try {
+        const blob = await compressFile(content.path(diffId), file, algorithm, { signal });
+        content.adopt(file, blob);
+        files.remember(diffId, algorithm, JSON.stringify({ digest: blob.digest, size: blob.size }));
+        return blob;
+      } finally {
+        rmSync(file, { force: true });
+      }
+    });
+  }
+
+  async function sync(): Promise<void> {
+    if (unsynced.size === 0) return;
+    const ids = [...unsynced];
+    const markers = ids.flatMap((id) => files.bootMarkers(id));
+    await runLayerTask("sync", content.root);
+    for (const id of ids) {
+      unsynced.delete(id);
+      const found = files.read(id);
+      if (found?.unsynced === undefined) continue;
+      const { unsynced: _, ...synced } = found;
+      files.write(synced);
+    }
+    for (const marker of markers) rmSync(marker, { force: true });
+  }
+
+  return {
+    record,
+    source: async (id) => (await sources([id]))[0]!,
+    sources: (snapshot) => sources(snapshot.layers),
+    view,
+    rootfs: (snapshot) => rootfs(snapshot.layers),
+    directories,
+    directory,
+    tar,
+    fromTar: (blob, options = {}) =>
+      once(`from ${blob.digest} ${options.diffId} ${options.below?.layers.join()}`, () =>
+        fromTar(blob, options, { content, files, byDiffId, record, index, rootfs, publish, touch }),
+      ),
+    adoptUpper,
+    adoptPacked,
+    byDiffId,
+    compressed,
+    sync,
+    *list() {
+      for (const id of files.list()) {
+        const found = record(id);
+        if (found !== undefined) yield found;
+      }
+    },
+    remove(id) {
+      views.delete(id);
+      unsynced.delete(id);
+      files.discard(files.directory(id));
+    },
+    usage: (id) => usageOf(files, content, id),
+  };
+}
+
+/** A directory counts with the sizes of its files and a page for each entry: counting blocks would take a walk. */
+function usageOf(files: LayerFiles, content: ContentStore, id: LayerId): LayerUsage {
+  const found = files.read(id);
+  if (found === undefined) return {};
+  const tar = found.diffId === undefined ? undefined : content.stat(found.diffId)?.size;
+  const index = statSync(files.directory(id, "index"), { throwIfNoEntry: false })?.size;
+  const copies = files.names(id).filter((name) => /^fs(-[0-9a-f]+)?$/.test(name)).length;
+  return {
+    ...(tar === undefined ? {} : { tar }),
+    ...(copies === 0 ? {} : { directory: copies * (found.contentSize + 4096 * found.entryCount) }),
+    ...(index === undefined ? {} : { index }),
+  };
+}
