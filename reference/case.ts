@@ -1,0 +1,130 @@
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  linkSync,
+  lutimesSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { type BaseImage, withBases } from "./base.ts";
+import { type TarInput, writeTar } from "./tar.ts";
+
+/**
+ * A case is a folder: its files are the build context, `Dockerfile` among them (`@base@`, `@tools@` and `@onbuild@`
+ * stand for the images of base.ts), and `case.json` says how to call the build and what git cannot keep.
+ */
+export interface Case {
+  readonly title: string;
+  readonly target?: string;
+  readonly buildArgs?: Readonly<Record<string, string>>;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly setup?: readonly SetupStep[];
+}
+
+/** Something to make in the context, after the folder's own files are there. Modes are octal strings. */
+export type SetupStep =
+  | { readonly make: "file"; readonly path: string; readonly content?: string; readonly mode?: string }
+  | { readonly make: "directory"; readonly path: string; readonly mode?: string }
+  | { readonly make: "symlink"; readonly path: string; readonly target: string }
+  | { readonly make: "hardlink"; readonly path: string; readonly target: string }
+  /** `count` files `path`/0000, 0001, … */
+  | { readonly make: "files"; readonly path: string; readonly count: number }
+  | { readonly make: "tar"; readonly path: string; readonly gzip?: boolean; readonly entries: readonly TarStep[] };
+
+export interface TarStep extends Pick<TarInput, "path" | "type" | "uid" | "gid" | "mtime" | "linkname"> {
+  readonly mode?: string;
+  readonly content?: string;
+  /** Values in hex. */
+  readonly xattrs?: Readonly<Record<string, string>>;
+}
+
+/** Time of everything in a context: 2024-02-03 04:05:06 UTC. */
+export const contextTime = 1_706_933_106;
+
+export const casesDirectory = join(import.meta.dirname, "cases");
+
+/** Names of all cases, sorted. */
+export function caseNames(): string[] {
+  return readdirSync(casesDirectory).sort();
+}
+
+export function readCase(name: string): Case {
+  const file = join(casesDirectory, name, "case.json");
+  if (!existsSync(file)) throw new Error(`there is no case ${name}: ${file} is missing`);
+  return JSON.parse(readFileSync(file, "utf8")) as Case;
+}
+
+/** Makes the case's context in the empty directory `into`: modes, times and owners are fixed. */
+export function makeContext(name: string, into: string, bases: readonly Pick<BaseImage, "name" | "reference">[]): void {
+  copyTree(join(casesDirectory, name), into);
+  const dockerfile = join(into, "Dockerfile");
+  writeFileSync(dockerfile, withBases(readFileSync(dockerfile, "utf8"), bases));
+  for (const step of readCase(name).setup ?? []) makeStep(into, step);
+  fixTimes(into);
+}
+
+function copyTree(from: string, into: string): void {
+  mkdirSync(into, { recursive: true, mode: 0o755 });
+  for (const entry of readdirSync(from, { withFileTypes: true })) {
+    if (entry.name === "case.json") continue;
+    const [source, target] = [join(from, entry.name), join(into, entry.name)];
+    if (entry.isDirectory()) copyTree(source, target);
+    else {
+      copyFileSync(source, target);
+      chmodSync(target, 0o644);
+    }
+  }
+}
+
+function makeStep(context: string, step: SetupStep): void {
+  const path = join(context, step.path);
+  mkdirSync(dirname(path), { recursive: true });
+  switch (step.make) {
+    case "file":
+      writeFileSync(path, step.content ?? "");
+      return chmodSync(path, Number.parseInt(step.mode ?? "644", 8));
+    case "directory":
+      mkdirSync(path, { recursive: true });
+      return chmodSync(path, Number.parseInt(step.mode ?? "755", 8));
+    case "symlink":
+      return symlinkSync(step.target, path);
+    case "hardlink":
+      return linkSync(join(context, step.target), path);
+    case "files":
+      mkdirSync(path);
+      for (let i = 0; i < step.count; i++) writeFileSync(join(path, String(i).padStart(4, "0")), `${i}\n`);
+      return;
+    case "tar": {
+      const archive = writeTar(step.entries.map(tarInput));
+      return writeFileSync(path, step.gzip ? gzipSync(archive) : archive);
+    }
+  }
+}
+
+function tarInput({ mode, content, xattrs, ...rest }: TarStep): TarInput {
+  return {
+    mtime: contextTime,
+    ...rest,
+    path: Buffer.from(rest.path).toString("latin1"),
+    ...(mode !== undefined && { mode: Number.parseInt(mode, 8) }),
+    ...(content !== undefined && { data: Buffer.from(content) }),
+    ...(xattrs !== undefined && {
+      xattrs: Object.fromEntries(Object.entries(xattrs).map(([key, hex]) => [key, Buffer.from(hex, "hex")])),
+    }),
+  };
+}
+
+function fixTimes(directory: string): void {
+  for (const entry of readdirSync(directory, { withFileTypes: true, encoding: "buffer" })) {
+    const path = Buffer.concat([Buffer.from(`${directory}/`), entry.name]);
+    if (entry.isDirectory()) fixTimes(path.toString());
+    else lutimesSync(path, contextTime, contextTime);
+  }
+  lutimesSync(directory, contextTime, contextTime);
+}

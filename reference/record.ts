@@ -1,0 +1,78 @@
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { type BaseImage, makeBaseImages } from "./base.ts";
+import { type BuildxResult, buildx, docker } from "./buildx.ts";
+import { caseNames, makeContext, readCase } from "./case.ts";
+import { enterPrivateMounts, mountPeers, startEngine } from "./engine.ts";
+import { ensurePeers } from "./peers.ts";
+import { basesRecord, caseRecord, type Versions, writeBases, writeRecord } from "./records.ts";
+import { type SessionProxy, startSessionProxy } from "./session-proxy.ts";
+
+/**
+ * npm run reference:record -- [CASE…]
+ * Builds the cases with a real BuildKit, and writes what it made of each to recorded/<case>.json.
+ */
+async function main(wanted: readonly string[]): Promise<void> {
+  enterPrivateMounts();
+  const peers = ensurePeers();
+  const names = wanted.length > 0 ? wanted : caseNames();
+  for (const name of names) readCase(name);
+  const work = mkdtempSync("/dev/shm/stagewright-reference-");
+  try {
+    const bases = makeBaseImages(join(work, "images"), dirname(peers.root));
+    mountPeers(peers.root, work);
+    const engine = await startEngine(peers.root, work, {
+      containerdStore: true,
+      registryImages: Object.fromEntries(bases.map(({ name }) => [name, `images/${name}`])),
+    });
+    const proxy = await startSessionProxy(join(work, "proxy.sock"), engine.socket);
+    try {
+      await recordAll(peers.root, work, proxy, bases, names);
+    } finally {
+      await engine.stop();
+      await proxy.close();
+    }
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+async function recordAll(
+  root: string,
+  work: string,
+  proxy: SessionProxy,
+  bases: readonly BaseImage[],
+  names: readonly string[],
+): Promise<void> {
+  const versions = await versionsOf(root);
+  const since = Math.floor(Date.now() / 1000) - 1;
+  writeBases(basesRecord(bases));
+  for (const name of names) {
+    const context = join(work, "context");
+    rmSync(context, { recursive: true, force: true });
+    mkdirSync(context);
+    makeContext(name, context, bases);
+    const result: BuildxResult = await buildx(root, work, proxy, readCase(name));
+    writeRecord(caseRecord({ name, context, result, bases, versions, since }));
+    const outcome = result.failure === undefined ? `${result.image?.layers.length} layers` : "an error";
+    process.stdout.write(`${name}: ${result.vertices.length} vertices, ${outcome}\n`);
+  }
+}
+
+async function versionsOf(root: string): Promise<Versions> {
+  const ask = async (...args: string[]) => {
+    const { status, stdout, stderr } = await docker(root, args);
+    if (status !== 0) throw new Error(`docker ${args.join(" ")}: ${stderr.trim()}`);
+    return stdout.trim();
+  };
+  const builder = await ask("buildx", "inspect");
+  const [engine, platform] = (await ask("version", "--format", "{{.Server.Version}} {{.Server.Os}}/{{.Server.Arch}}")).split(" ");
+  return {
+    buildkit: /BuildKit version:\s*(\S+)/.exec(builder)?.[1] ?? "unknown",
+    docker: engine!,
+    buildx: (await ask("buildx", "version")).split(" ")[1] ?? "unknown",
+    platform: platform!,
+  };
+}
+
+await main(process.argv.slice(2));
