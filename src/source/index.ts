@@ -1,16 +1,3 @@
-export type { DigestColumn, Exclusion, Exclusions, LocalSourceOptions, LocalTree, PatternOrigin } from "./local.ts";
-export { digestAt, excludedBy, localSource } from "./local.ts";
-export { hasWildcards, matchName } from "./local-match.ts";
-export { childRows, rowType, type TreeTable } from "./local-table.ts";
-export { deviceAt, joinHost, rowFinder, secondsAt } from "./local-view.ts";
-export {
-  type DockerImage,
-  type DockerImageOptions,
-  type DockerImageStores,
-  type PulledImage,
-  pullImage,
-  resolveDockerImage,
-} from "./docker-image.ts";
 export {
   type BootstrapOptions,
   type BootstrappedImage,
@@ -19,3 +6,16 @@ export {
   bootstrapLabels,
 } from "./bootstrap.ts";
 export { type BootstrapVariant, describeRecipe, recipeOf } from "./bootstrap-recipe.ts";
+export {
+  type DockerImage,
+  type DockerImageOptions,
+  type DockerImageStores,
+  type PulledImage,
+  pullImage,
+  resolveDockerImage,
+} from "./docker-image.ts";
+export type { DigestColumn, LocalSourceOptions, LocalTree } from "./local.ts";
+export { digestAt, localSource } from "./local.ts";
+export { hasWildcards, matchName } from "./local-match.ts";
+export { childRows, rowType, type TreeTable } from "./local-table.ts";
+export { deviceAt, joinHost, rowFinder, secondsAt } from "./local-view.ts";

@@ -1,27 +1,198 @@
-import type { BytePath, Digest } from "../core/index.ts";
-import type { LayerView, Rootfs } from "../snapshot/index.ts";
+import { realpathSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { BuildError, type BytePath, bytePathOf, digestOf, hexOf, type IgnoreFile } from "../core/index.ts";
+import { createRootfs, type LayerView, type Rootfs } from "../snapshot/index.ts";
+import { type FileHashes, type FileToHash, hashFiles } from "./local-hash.ts";
+import { type DigestMemo, openMemo } from "./local-memo.ts";
+import { hashInWorkers, scanInWorker } from "./local-pool.ts";
+import { rowType, type TreeTable } from "./local-table.ts";
+import { runScan, type ScanTask } from "./local-tasks.ts";
+import { joinHost, viewOfTable } from "./local-view.ts";
 
-/** Why a path of the directory is not part of the tree. */
-export interface Exclusion {
-  /** The pattern as written. */
-  readonly pattern: string;
-  /** Name of the file that the pattern is from (`.dockerignore`), and its line, from 1. */
-  readonly file?: string;
-  readonly line?: number;
+/** sha256 of files, by row. */
+export interface DigestColumn {
+  /** 32 bytes for each row. */
+  readonly bytes: Uint8Array;
+  /** 1 where the bytes are a digest. */
+  readonly known: Uint8Array;
+}
+
+export interface LocalSourceOptions {
+  /** What messages call it: `context`, `dockerfile`, or the name of a build context. */
+  readonly name: string;
+  /** A directory of the host. */
+  readonly directory: string;
+  /** `local.includepattern`: only what matches one of them. */
+  readonly includePatterns?: readonly string[];
+  /** `local.excludepatterns`; as an ignore file, messages can say which line is to blame. */
+  readonly exclude?: IgnoreFile | readonly string[];
+  /** `local.followpaths`: only these paths, and where symlinks in them lead. */
+  readonly followPaths?: readonly string[];
+  /** `contexts/` of the store: digests of files are kept there between builds. */
+  readonly memoDirectory?: string;
+  readonly signal?: AbortSignal;
 }
 
 /** A directory of the host as it was when it was scanned. Files are read from the host, on demand. */
 export interface LocalTree {
   /** What the build calls it: `context`, `dockerfile`, or the name of a build context. */
   readonly name: string;
-  /** Absolute path, without symlinks. */
-  readonly root: string;
+  /** Absolute path, without symlinks, as bytes. */
+  readonly root: BytePath;
   readonly entryCount: number;
+  /** Bytes of all files. */
+  readonly size: number;
+  readonly table: TreeTable;
   /** The tree as one layer. Owners are 0:0, times whole seconds; there are no xattrs. */
   readonly view: LayerView;
   readonly rootfs: Rootfs;
-  /** The exclude pattern that keeps `path` out of the tree, if one does. */
-  excludedBy(path: BytePath): Exclusion | undefined;
-  /** Digest of everything in it, as a selection of `/` has it: the key of the whole tree. */
-  digest(signal?: AbortSignal): Promise<Digest>;
+  readonly digests: DigestColumn;
+  /** What was left out. */
+  readonly exclude: IgnoreFile | readonly string[];
+  /**
+   * Makes the digests of these rows known: from the memo of earlier builds, else by reading the files. Rows that are no
+   * files, or empty, are ignored. Throws when a file cannot be read, naming it.
+   */
+  hash(rows: Iterable<number>, signal?: AbortSignal): Promise<void>;
+}
+
+/** Trees up to this size are scanned right here; starting a worker costs more. */
+const inlineEntries = 2000;
+/** Bytes that are hashed right here. */
+const inlineBytes = 16 << 20;
+
+/**
+ * Scans a directory of the host as BuildKit's client sends it: filtered by patterns, owners reset to 0:0, modes and times
+ * kept, hard links kept, no extended attributes (chown strips capabilities on BuildKit's side). No file is opened.
+ * Throws when the directory is missing or part of it cannot be read.
+ */
+export async function localSource(options: LocalSourceOptions): Promise<LocalTree> {
+  const root = realDirectory(options);
+  const task: ScanTask = {
+    kind: "scan",
+    root,
+    include: options.includePatterns ?? [],
+    exclude: options.exclude ?? [],
+    follow: (options.followPaths ?? []).map(bytePathOf),
+  };
+  const table = runScan({ ...task, limit: inlineEntries }) ?? (await scanInWorker(task, options.signal));
+  return treeOf(options, root, table);
+}
+
+function realDirectory(options: LocalSourceOptions): BytePath {
+  const fail = (reason: string, cause?: unknown) =>
+    new BuildError("not-found", `${options.name}: ${options.directory}: ${reason}`, { cause });
+  try {
+    const root = realpathSync(options.directory, { encoding: "buffer" });
+    if (statSync(root).isDirectory()) return root.toString("latin1");
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    throw fail(code === "ENOENT" ? "no such directory" : `cannot be opened (${code})`, error);
+  }
+  throw fail("not a directory");
+}
+
+function treeOf(options: LocalSourceOptions, root: BytePath, table: TreeTable): LocalTree {
+  const digests = digestColumn(root, table, options.memoDirectory);
+  const view = viewOfTable(`local:${options.name}`, root, table, digests.now);
+  return {
+    name: options.name,
+    root,
+    entryCount: table.count,
+    size: table.size.reduce((sum, size) => sum + size, 0),
+    table,
+    view,
+    rootfs: createRootfs([view]),
+    digests: digests.column,
+    exclude: options.exclude ?? [],
+    hash: digests.hash,
+  };
+}
+
+/** Digests of a table's files, filled as they are asked for. */
+function digestColumn(root: BytePath, table: TreeTable, memoDirectory: string | undefined) {
+  const column = { bytes: new Uint8Array(32 * table.count), known: new Uint8Array(table.count) };
+  let memo: DigestMemo | undefined;
+  const openOnce = (): DigestMemo | undefined => {
+    if (memoDirectory === undefined) return undefined;
+    memo ??= openMemo(join(memoDirectory, hexOf(digestOf(Buffer.from(root, "latin1")))));
+    return memo;
+  };
+  const set = (row: number, digest: Uint8Array): void => {
+    column.bytes.set(digest, 32 * row);
+    column.known[row] = 1;
+  };
+
+  const fromMemo = (row: number): boolean => {
+    const digest = openOnce()?.get(identityAt(table, row));
+    if (digest === undefined) return false;
+    set(row, digest);
+    return true;
+  };
+
+  const accept = (rows: readonly number[], { digests: found, changed }: FileHashes, read: number): void => {
+    for (const { index, size, mtime, ctime } of changed) {
+      const row = rows[index]!;
+      table.size[row] = size;
+      table.mtime[row] = mtime;
+      table.ctime[row] = ctime;
+    }
+    rows.forEach((row, i) => {
+      set(row, found.subarray(32 * i, 32 * i + 32));
+      memo?.add(identityAt(table, row), found.subarray(32 * i, 32 * i + 32), read);
+    });
+  };
+
+  return {
+    column,
+    /** Synchronously, for a single file. */
+    now(row: number): Uint8Array {
+      if (column.known[row] === 0 && !fromMemo(row)) {
+        const read = Date.now();
+        accept([row], hashFiles([fileAt(root, table, row)]), read);
+        memo?.save();
+      }
+      return digestAt(column, row)!;
+    },
+    async hash(rows: Iterable<number>, signal?: AbortSignal): Promise<void> {
+      const missing: number[] = [];
+      let bytes = 0;
+      for (const row of rows) {
+        if (rowType(table, row) !== "file" || table.size[row] === 0) continue;
+        if (column.known[row] === 1 || fromMemo(row)) continue;
+        missing.push(row);
+        bytes += table.size[row]!;
+      }
+      if (missing.length === 0) return;
+      const read = Date.now();
+      const files = missing.map((row) => fileAt(root, table, row));
+      const small = missing.length <= inlineEntries && bytes <= inlineBytes;
+      accept(missing, small ? hashFiles(files) : await hashInWorkers(files, signal), read);
+      memo?.save();
+    },
+  };
+}
+
+/** sha256 (32 bytes) of the file in this row, when it is known. */
+export function digestAt(column: DigestColumn, row: number): Uint8Array | undefined {
+  return column.known[row] === 1 ? column.bytes.subarray(32 * row, 32 * row + 32) : undefined;
+}
+
+function identityAt(table: TreeTable, row: number) {
+  return {
+    dev: table.dev[row]!,
+    ino: table.ino[row]!,
+    size: table.size[row]!,
+    mtime: table.mtime[row]!,
+    ctime: table.ctime[row]!,
+  };
+}
+
+function fileAt(root: BytePath, table: TreeTable, row: number): FileToHash {
+  return {
+    path: joinHost(root, table.paths[row]!),
+    size: table.size[row]!,
+    mtime: table.mtime[row]!,
+    ctime: table.ctime[row]!,
+  };
 }

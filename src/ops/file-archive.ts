@@ -1,0 +1,198 @@
+import { spawn } from "node:child_process";
+import {
+  closeSync,
+  createReadStream,
+  createWriteStream,
+  openSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { createGunzip, createZstdDecompress } from "node:zlib";
+import { BuildError, type BytePath, bytePathOf, fsPath } from "../core/index.ts";
+import { type Content, type Node, shown } from "./file-tree.ts";
+
+/** An uncompressed tar on the host. */
+export interface Archive {
+  readonly file: BytePath;
+  readonly size: number;
+}
+
+/** Temporary files of a step; `path` gives a fresh one on the store's filesystem. */
+export interface Temporary {
+  path(): string;
+}
+
+const blockSize = 512;
+
+/**
+ * The tar that a file is or holds (gzip, zstd, bzip2, xz); `undefined` when it is none, which ADD copies as it is. What is
+ * compressed is unpacked into a temporary file. bzip2 and xz need the programs of that name.
+ */
+export async function openArchive(
+  node: Node,
+  name: string,
+  temporary: Temporary,
+  signal?: AbortSignal,
+): Promise<Archive | undefined> {
+  if (node.type !== "file" || node.content === undefined || node.size === 0) return undefined;
+  const file = hostFile(node.content, node.size, temporary);
+  const compression = compressionOf(head(file, 6));
+  if (compression === undefined)
+    return isTarHeader(head(file, blockSize)) ? { file, size: statSync(fsPath(file)).size } : undefined;
+  const plain = temporary.path();
+  const source = createReadStream(fsPath(file));
+  const start: { checked: boolean } = { checked: false };
+  try {
+    const decompressed =
+      compression === "xz" || compression === "bzip2"
+        ? filter(compression, source, name)
+        : source.pipe(compression === "gzip" ? createGunzip() : createZstdDecompress());
+    source.on("error", (error) => decompressed.destroy(error));
+    await pipeline(decompressed, (chunks) => tarOnly(chunks, start), createWriteStream(plain), { signal });
+    return start.checked ? { file: bytePathOf(plain), size: statSync(plain).size } : undefined;
+  } catch (error) {
+    rmSync(plain, { force: true });
+    if (error instanceof BuildError) throw error;
+    if (signal?.aborted) throw error;
+    if (!start.checked) return undefined;
+    throw new BuildError("data-loss", `${name}: the archive is damaged: ${(error as Error).message}`, {
+      cause: error,
+    });
+  } finally {
+    source.destroy();
+  }
+}
+
+/** Passes a tar through; ends at once when it does not begin like one. */
+async function* tarOnly(chunks: AsyncIterable<Buffer>, start: { checked: boolean }): AsyncGenerator<Buffer> {
+  let first = Buffer.alloc(0);
+  for await (const chunk of chunks) {
+    if (start.checked) {
+      yield chunk;
+      continue;
+    }
+    first = Buffer.concat([first, chunk]);
+    if (first.length < blockSize) continue;
+    if (!isTarHeader(first)) return;
+    start.checked = true;
+    yield first;
+  }
+}
+
+type Compression = "gzip" | "zstd" | "bzip2" | "xz";
+
+function compressionOf(start: Buffer): Compression | undefined {
+  const hex = start.toString("hex");
+  if (hex.startsWith("1f8b08")) return "gzip";
+  if (hex.startsWith("28b52ffd")) return "zstd";
+  if (hex.startsWith("425a68")) return "bzip2";
+  if (hex.startsWith("fd377a585a00")) return "xz";
+  return undefined;
+}
+
+/** Whether these bytes begin with a tar header whose checksum is right. */
+function isTarHeader(start: Buffer): boolean {
+  if (start.length < blockSize) return false;
+  const recorded = Number.parseInt(
+    start
+      .toString("latin1", 148, 156)
+      .replace(/[\0 ]+/g, " ")
+      .trim(),
+    8,
+  );
+  let sum = 8 * 32;
+  for (let i = 0; i < blockSize; i++) if (i < 148 || i >= 156) sum += start[i]!;
+  return sum === recorded && start.some((byte) => byte !== 0);
+}
+
+function head(file: BytePath, length: number): Buffer {
+  const bytes = Buffer.alloc(length);
+  const fd = openSync(fsPath(file), "r");
+  try {
+    return bytes.subarray(0, readSync(fd, bytes, 0, length, 0));
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** A file of the host with this content; what lies in a layer is copied out. */
+function hostFile(content: Content, size: number, temporary: Temporary): BytePath {
+  if (content.kind === "host") return content.path;
+  const file = temporary.path();
+  const out = openSync(file, "wx");
+  try {
+    for (const piece of piecesOf(content, size)) writeFully(out, piece);
+  } finally {
+    closeSync(out);
+  }
+  return bytePathOf(file);
+}
+
+function* piecesOf(content: Exclude<Content, { kind: "host" }>, size: number): Generator<Uint8Array> {
+  if (content.kind === "bytes") return yield content.bytes;
+  if (content.kind === "range") throw new TypeError("an archive inside an archive is not unpacked");
+  const bytes = content.view.open(content.path);
+  const buffer = Buffer.allocUnsafe(1 << 20);
+  try {
+    for (let done = 0; done < size; ) {
+      const count = readSync(
+        bytes.fd,
+        buffer,
+        0,
+        Math.min(buffer.length, size - done),
+        bytes.position + done,
+      );
+      if (count === 0)
+        throw new BuildError("data-loss", `${shown(content.path)} is shorter than its layer says`);
+      yield buffer.subarray(0, count);
+      done += count;
+    }
+  } finally {
+    bytes.close();
+  }
+}
+
+function writeFully(fd: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
+}
+
+/** Decompresses with a program that reads stdin and writes stdout. */
+function filter(program: "xz" | "bzip2", source: Readable, name: string): Readable {
+  const child = spawn(program, ["-dc"], { stdio: ["pipe", "pipe", "pipe"] });
+  let complaint = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    complaint = (complaint + text).slice(-500);
+  });
+  // The program may stop reading before the end.
+  child.stdin.on("error", () => {});
+  child.on("error", (error: NodeJS.ErrnoException) => {
+    child.stdout.destroy(
+      error.code === "ENOENT"
+        ? new BuildError(
+            "failed-precondition",
+            `${name}: it is compressed with ${program}, and there is no program ${program} on PATH`,
+            {
+              hint: `install ${program === "xz" ? "xz-utils" : "bzip2"}, or compress the archive with gzip or zstd`,
+            },
+          )
+        : error,
+    );
+  });
+  const finished = new Promise<void>((resolve, reject) => {
+    child.on("close", (code) =>
+      code === 0 ? resolve() : reject(new Error(complaint.trim() || `${program} failed`)),
+    );
+  });
+  finished.catch(() => {});
+  source.pipe(child.stdin);
+  return Readable.from(checked(child.stdout, finished), { objectMode: false });
+}
+
+async function* checked(output: AsyncIterable<Buffer>, finished: Promise<void>): AsyncGenerator<Buffer> {
+  yield* output;
+  await finished;
+}

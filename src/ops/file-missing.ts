@@ -1,0 +1,90 @@
+import {
+  BuildError,
+  type BytePath,
+  bytePathOf,
+  createIgnoreMatcher,
+  nearest,
+  textOf,
+} from "../core/index.ts";
+import type { CopyAction } from "../llb/index.ts";
+import { hasWildcards, type LocalTree } from "../source/index.ts";
+import type { FileInput } from "./file-inputs.ts";
+import { cleanPath, joinPath, nameOf, parentOf, resolvePath, shown, type Tree } from "./file-tree.ts";
+
+/** What a copy throws when its source does not exist; in BuildKit's words, because users know them. */
+export function missingSource(source: BytePath): BuildError {
+  return new BuildError("not-found", `"${shown(source)}": not found`);
+}
+
+/**
+ * The same error with the reason, when it says that a source does not exist: excluded by which line of .dockerignore, or
+ * what there is instead.
+ */
+export function withExplanation(
+  error: unknown,
+  action: CopyAction,
+  input: FileInput | undefined,
+  from: Tree,
+): unknown {
+  const source = cleanPath(bytePathOf(action.src));
+  if (!(error instanceof BuildError) || error.message !== missingSource(source).message) return error;
+  const where = input?.name ?? "an earlier action";
+  const message = `failed to calculate checksum of ref ${where}: ${error.message}`;
+  return new BuildError("not-found", message, { hint: hintFor(source, input, from), cause: error.cause });
+}
+
+function hintFor(source: string, input: FileInput | undefined, from: Tree): string | undefined {
+  const excluded = input?.kind === "local" ? exclusionOf(source, input.exclude) : undefined;
+  if (excluded !== undefined) return excluded;
+  const near = nearestPath(source, from);
+  if (near !== undefined) return `did you mean ${textOf(near)}?`;
+  const parent = existingParent(source, from);
+  if (parent === "") return undefined;
+  return `${shown(parent)} is there, but ${textOf(source.slice(parent.length + 1))} is not in it`;
+}
+
+function exclusionOf(source: BytePath, exclude: LocalTree["exclude"]): string | undefined {
+  const rule = createIgnoreMatcher(exclude).explain(textOf(source));
+  if (rule === undefined) return undefined;
+  const line =
+    rule.line === undefined || !("name" in exclude) ? "" : `line ${rule.line} of ${exclude.name}: `;
+  return `it is excluded by ${line}${rule.pattern}`;
+}
+
+/** A path that differs from `source` by little: a name in the same directory, or the same name elsewhere near. */
+function nearestPath(source: string, from: Tree): string | undefined {
+  const parts = source.split("/");
+  let path = "";
+  for (const part of parts) {
+    const real = resolvePath(from, path, { last: "follow" });
+    const names = from.list(real).map((entry) => entry.name);
+    const name = names.includes(part) ? part : nearest(part, names);
+    if (name === undefined) return elsewhere(source, from);
+    path = joinPath(path, name);
+  }
+  return path;
+}
+
+const searchLimit = 5000;
+
+/** The only path with the same name in another directory, if the tree is small enough to look. */
+function elsewhere(source: string, from: Tree): string | undefined {
+  const wanted = nameOf(source);
+  const found: string[] = [];
+  const directories = [""];
+  let looked = 0;
+  for (let next = directories.shift(); next !== undefined; next = directories.shift())
+    for (const { name, node } of from.list(next)) {
+      if (++looked > searchLimit) return undefined;
+      if (name === wanted) found.push(joinPath(next, name));
+      if (node.type === "directory") directories.push(joinPath(next, name));
+    }
+  return found.length === 1 ? found[0] : undefined;
+}
+
+function existingParent(source: string, from: Tree): string {
+  let path = parentOf(source);
+  while (path !== "" && from.lookup(resolvePath(from, path, { last: "follow" })) === undefined)
+    path = parentOf(path);
+  return hasWildcards(path) ? "" : path;
+}

@@ -1,0 +1,48 @@
+import { type BytePath, createIgnoreMatcher, type IgnoreFile, textOf } from "../core/index.ts";
+import { followLinks } from "./local-followlinks.ts";
+import { type FileHashes, type FileToHash, hashFiles } from "./local-hash.ts";
+import { matchName } from "./local-match.ts";
+import { scanDirectory } from "./local-scan.ts";
+import type { TreeTable } from "./local-table.ts";
+
+/** What is scanned; plain data, for a worker. */
+export interface ScanTask {
+  readonly kind: "scan";
+  /** Absolute, without symlinks. */
+  readonly root: BytePath;
+  readonly include: readonly string[];
+  readonly exclude: IgnoreFile | readonly string[];
+  readonly follow: readonly BytePath[];
+  /** Entries beyond which the scan gives up. */
+  readonly limit?: number;
+}
+
+export interface HashTask {
+  readonly kind: "hash";
+  readonly files: readonly FileToHash[];
+}
+
+export function runScan(task: ScanTask): TreeTable | undefined {
+  const include = includePatterns(task);
+  return scanDirectory(task.root, {
+    include: include && createIgnoreMatcher(include),
+    exclude: excluder(task.exclude),
+    ...(task.limit === undefined ? {} : { limit: task.limit }),
+  });
+}
+
+function excluder(patterns: IgnoreFile | readonly string[]) {
+  const matcher = createIgnoreMatcher(patterns);
+  return matcher.rules.length === 0 ? undefined : matcher;
+}
+
+/** Include patterns with the followed paths; `undefined` when everything is included. */
+function includePatterns(task: ScanTask): readonly string[] | undefined {
+  if (task.follow.length === 0) return task.include.length === 0 ? undefined : task.include;
+  const followed = followLinks(task.root, task.follow, matchName);
+  return followed && [...task.include, ...followed.map(textOf)];
+}
+
+export function runHash(task: HashTask): FileHashes {
+  return hashFiles(task.files);
+}
