@@ -1,0 +1,25 @@
+import { type ArgInstruction, expandWord } from "../../dockerfile/index.ts";
+import { commit, type StageState, type Step, variablesOf, withVariable } from "../stage-state.ts";
+import { steeringArgs, warnUndefined } from "./expand.ts";
+
+/** ARG: `--build-arg` wins, then the default, then an ARG of that name before the first FROM. */
+export function convertArg(state: StageState, step: Step<ArgInstruction>): StageState {
+  const { build } = step.stage;
+  const shown: string[] = [];
+  let next = state;
+  for (const { key, value: fallback } of step.instruction.args) {
+    const value =
+      build.options.buildArgs?.[key] ??
+      (fallback === undefined ? build.globalArgs.get(key) : expandDefault(next, fallback));
+    if (value !== undefined && !steeringArgs.has(key)) next = withVariable(next, key, value);
+    next = { ...next, args: [...next.args, { key, ...(value !== undefined && { value }) }] };
+    shown.push(value === undefined ? key : `${key}=${value}`);
+  }
+  return commit(next, build, `ARG ${shown.join(" ")}`);
+
+  function expandDefault(now: StageState, text: string): string {
+    const expansion = expandWord(text, variablesOf(now), { escape: build.dockerfile.escape });
+    warnUndefined(step, now, expansion.unmatched);
+    return expansion.text;
+  }
+}

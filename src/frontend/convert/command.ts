@@ -1,0 +1,40 @@
+import type {
+  CmdInstruction,
+  CommandLine,
+  EntrypointInstruction,
+  ShellInstruction,
+} from "../../dockerfile/index.ts";
+import { plainList, quoteList } from "../go-text.ts";
+import type { ImageConfig } from "../image-config.ts";
+import { commit, type StageState, type Step, withConfig } from "../stage-state.ts";
+
+/** CMD: what containers run, or the arguments of ENTRYPOINT. */
+export function convertCmd(state: StageState, step: Step<CmdInstruction>): StageState {
+  const args = commandOf(state.image, step.instruction.command);
+  const next = withConfig({ ...state, cmdSet: true }, { Cmd: args, ArgsEscaped: true });
+  return commit(next, step.stage.build, `CMD ${quoteList(args)}`);
+}
+
+/** ENTRYPOINT: a CMD that comes from the base no longer fits and goes. */
+export function convertEntrypoint(state: StageState, step: Step<EntrypointInstruction>): StageState {
+  const args = commandOf(state.image, step.instruction.command);
+  const next = withConfig(state, { Entrypoint: args, ...(!state.cmdSet && { Cmd: undefined }) });
+  return commit(next, step.stage.build, `ENTRYPOINT ${quoteList(args)}`);
+}
+
+/** SHELL: what runs commands in shell form from here on. */
+export function convertShell(state: StageState, step: Step<ShellInstruction>): StageState {
+  const { shell } = step.instruction;
+  return commit(withConfig(state, { Shell: shell }), step.stage.build, `SHELL ${plainList(shell)}`);
+}
+
+/** A command's arguments, those of a command in shell form behind the stage's shell. */
+export function commandOf(image: ImageConfig, command: CommandLine): readonly string[] {
+  return command.shell ? [...shellOf(image), command.args.join(" ")] : command.args;
+}
+
+function shellOf(image: ImageConfig): readonly string[] {
+  const { Shell } = image.config;
+  if (Shell !== undefined && Shell.length > 0) return Shell;
+  return image.os === "windows" ? ["cmd", "/S", "/C"] : ["/bin/sh", "-c"];
+}

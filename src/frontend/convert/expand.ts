@@ -1,0 +1,42 @@
+import {
+  type ExpandOptions,
+  expandInstruction,
+  expandWord,
+  type StageInstruction,
+  undefinedVariableWarnings,
+} from "../../dockerfile/index.ts";
+import { type StageState, type Step, variablesOf } from "../stage-state.ts";
+
+/** Arguments that steer the build itself and are not handed to its processes. */
+export const steeringArgs: ReadonlySet<string> = new Set([
+  "BUILDKIT_SBOM_SCAN_CONTEXT",
+  "BUILDKIT_SBOM_SCAN_STAGE",
+]);
+
+/** Expands variables in words of an instruction. */
+export type Expander = (word: string) => string;
+
+/** Expands as the instruction's stage stands. Variables that are nowhere defined give a warning. */
+export function expanderOf(step: Step, state: StageState, options: ExpandOptions = {}): Expander {
+  const { build } = step.stage;
+  return (word) => {
+    const expansion = expandWord(word, variablesOf(state), { escape: build.dockerfile.escape, ...options });
+    warnUndefined(step, state, expansion.unmatched);
+    return expansion.text;
+  };
+}
+
+/** Warns of variables that no ARG or ENV defines. */
+export function warnUndefined(step: Step, state: StageState, unmatched: ReadonlySet<string>): void {
+  if (unmatched.size === 0) return;
+  const declared = new Set([...steeringArgs, ...state.args.map((arg) => arg.key)]);
+  const warnings = undefinedVariableWarnings(unmatched, state.env.keys(), declared, step.range);
+  for (const warning of warnings) step.stage.build.warn(warning);
+}
+
+/** The instruction with its variables expanded as the stage stands. */
+export function expandStep<I extends StageInstruction>(step: Step<I>, state: StageState): Step<I> {
+  const expand = expanderOf(step, state);
+  const expandBody = expanderOf(step, state, { escape: "\\", skipQuotes: true });
+  return { ...step, instruction: expandInstruction(step.instruction, expand, expandBody) };
+}

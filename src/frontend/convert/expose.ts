@@ -1,0 +1,60 @@
+import { isIP } from "node:net";
+import { type ExposeInstruction, expandWords } from "../../dockerfile/index.ts";
+import { plainList } from "../go-text.ts";
+import { invalid } from "../refuse.ts";
+import { commit, type StageState, type Step, variablesOf, withConfig } from "../stage-state.ts";
+
+/** EXPOSE: `[[ip:]host-port:]port[-port][/protocol]`; only port and protocol count. */
+export function convertExpose(state: StageState, step: Step<ExposeInstruction>): StageState {
+  const { build } = step.stage;
+  const options = { escape: build.dockerfile.escape };
+  const words = step.instruction.ports.flatMap((text) => expandWords(text, variablesOf(state), options));
+  const ports = words.flatMap(portsOf);
+  const exposed = {
+    ...state.image.config.ExposedPorts,
+    ...Object.fromEntries(ports.map((port) => [port, {}])),
+  };
+  return commit(withConfig(state, { ExposedPorts: exposed }), build, `EXPOSE ${plainList(ports)}`);
+}
+
+/** `80/tcp`, … for one word. */
+function portsOf(word: string): string[] {
+  const { address, hostPort, containerPort } = splitParts(word);
+  const slash = containerPort.indexOf("/");
+  const range = slash < 0 ? containerPort : containerPort.slice(0, slash);
+  const protocol = (slash < 0 ? "" : containerPort.slice(slash + 1)).toLowerCase() || "tcp";
+  if (range === "") throw invalid(`invalid port: "${word}": no port specified`);
+  if (!["tcp", "udp", "sctp"].includes(protocol))
+    throw invalid(`invalid port: "${word}": invalid proto: ${containerPort.slice(slash + 1)}`);
+  if (address !== "" && isIP(address.replace(/^\[(.*)\]$/, "$1")) === 0)
+    throw invalid(`invalid IP address: ${address}`);
+  const ports = portRange(range);
+  if (ports === undefined) throw invalid(`invalid containerPort: ${range}`);
+  if (hostPort !== "") {
+    const host = portRange(hostPort);
+    if (host === undefined) throw invalid(`invalid hostPort: ${hostPort}`);
+    if (host.last - host.first !== ports.last - ports.first && ports.last !== ports.first)
+      throw invalid(`invalid ranges specified for container and host Ports: ${range} and ${hostPort}`);
+  }
+  return Array.from({ length: ports.last - ports.first + 1 }, (_, i) => `${ports.first + i}/${protocol}`);
+}
+
+function splitParts(word: string): { address: string; hostPort: string; containerPort: string } {
+  const parts = word.split(":");
+  const containerPort = parts.pop()!;
+  const hostPort = parts.pop() ?? "";
+  return { address: parts.join(":"), hostPort, containerPort };
+}
+
+function portRange(text: string): { first: number; last: number } | undefined {
+  const dash = text.indexOf("-");
+  const first = portNumber(dash < 0 ? text : text.slice(0, dash));
+  const last = dash < 0 ? first : portNumber(text.slice(dash + 1));
+  return first === undefined || last === undefined || last < first ? undefined : { first, last };
+}
+
+function portNumber(text: string): number | undefined {
+  if (!/^\+?\d{1,9}$/.test(text)) return undefined;
+  const port = Number(text);
+  return port <= 65_535 ? port : undefined;
+}

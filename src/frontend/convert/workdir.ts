@@ -1,0 +1,43 @@
+import type { WorkdirInstruction } from "../../dockerfile/index.ts";
+import { fileVertex, parseOwner } from "../../llb/index.ts";
+import { absolutePath, cleanPath } from "../paths.ts";
+import { commit, commitLayer, type StageState, type Step, variablesOf, withConfig } from "../stage-state.ts";
+import { nameStep, shownText, stepOptions } from "../step-name.ts";
+
+/** WORKDIR: makes the directory, for USER when there was one. */
+export function convertWorkdir(state: StageState, step: Step<WorkdirInstruction>): StageState {
+  const { build } = step.stage;
+  const path = absolutePath(state.image.config.WorkingDir ?? "", step.instruction.path, false);
+  const inside = enterDirectory(state, path);
+  if (path === "/") return commit(inside, build, `WORKDIR ${path}`);
+  const text = shownText(step, variablesOf(inside), step.instruction.code, false);
+  const { name, state: named } = nameStep(step.stage, inside, text, {
+    platform: inside.platform,
+    onbuild: step.onbuild,
+    variables: inside.env,
+  });
+  const user = state.image.config.User;
+  const epoch = build.options.sourceDateEpoch;
+  const edge = fileVertex(
+    state.edge,
+    [
+      {
+        action: {
+          kind: "mkdir",
+          path: cleanPath(path),
+          mode: 0o755,
+          makeParents: true,
+          ...(user && { owner: parseOwner(user) }),
+          timestamp: epoch === undefined ? -1n : BigInt(epoch) * 1_000_000_000n,
+        },
+      },
+    ],
+    { ...stepOptions(step, name), ignoreCache: false },
+  );
+  return commitLayer({ ...named, edge }, build, `WORKDIR ${path}`);
+}
+
+/** Makes `path`, absolute, the working directory of later steps and of the image. */
+export function enterDirectory(state: StageState, path: string): StageState {
+  return withConfig({ ...state, cwd: path }, { WorkingDir: path });
+}

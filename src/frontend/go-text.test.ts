@@ -1,0 +1,33 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { duration, quote, quoteInteger, quoteList } from "./go-text.ts";
+
+test("%q", () => {
+  assert.equal(
+    quote('a "b" \\ \n\t\x00\x7f é 😀 \u200b \u{e0001}'),
+    String.raw`"a \"b\" \\ \n\t\x00\x7f é 😀 \u200b \U000e0001"`,
+  );
+  assert.equal(quote("\u00a0"), String.raw`"\u00a0"`);
+  assert.equal(quoteList(["/bin/sh", "-c", "it's"]), `["/bin/sh" "-c" "it's"]`);
+  assert.equal(quoteInteger(3), String.raw`'\x03'`);
+  assert.equal(quoteInteger(10), String.raw`'\n'`);
+  assert.equal(quoteInteger(39), String.raw`'\''`);
+  assert.equal(quoteInteger(65), "'A'");
+  assert.equal(quoteInteger(-1), "'\ufffd'");
+});
+
+test("durations", () => {
+  for (const [nanoseconds, text] of [
+    [0, "0s"],
+    [1, "1ns"],
+    [1500, "1.5µs"],
+    [2_000_000, "2ms"],
+    [30e9, "30s"],
+    [90e9, "1m30s"],
+    [3600e9, "1h0m0s"],
+    [3_661_500_000_000, "1h1m1.5s"],
+    [300e9, "5m0s"],
+    [1_000_000_001, "1.000000001s"],
+  ] as const)
+    assert.equal(duration(nanoseconds), text);
+});

@@ -1,0 +1,197 @@
+import {
+  canonicalReference,
+  familiarReference,
+  formatPlatform,
+  formatReference,
+  type Platform,
+  parseReference,
+  repositoryOf,
+  type SourceRange,
+} from "../core/index.ts";
+import type { Dockerfile, Stage, StageGraph, StageReference } from "../dockerfile/index.ts";
+import { normalisePlatform, parseImageConfig } from "./image.ts";
+import type { ImageConfig } from "./image-config.ts";
+import { errorAtRange, invalid } from "./refuse.ts";
+import type { Bridge, FrontendOptions, NamedContext, ResolvedImage } from "./types.ts";
+
+/** What a stage or a `--from` starts from, looked up. */
+export type Origin =
+  | { readonly kind: "scratch" }
+  | ImageOrigin
+  | { readonly kind: "local"; readonly context: NamedContext & { kind: "local" }; readonly key: string };
+
+export interface ImageOrigin {
+  readonly kind: "image";
+  /** What the source is fixed to: `docker.io/library/x:tag@sha256:…`. */
+  readonly ref: string;
+  readonly image: ImageConfig;
+  readonly configBytes: Uint8Array;
+  readonly platform: Platform;
+  /** It has no layers: as good as `scratch`. */
+  readonly empty: boolean;
+  /** Name of the context that it comes from. */
+  readonly key?: string;
+  /** It lies in an OCI layout that the caller lends. */
+  readonly ociStore?: string;
+}
+
+/** Origins of stages by their number, and of uses by what the graph calls them. */
+export interface Origins {
+  readonly stages: ReadonlyMap<number, Origin>;
+  readonly names: ReadonlyMap<string, Origin>;
+}
+
+interface Request {
+  readonly name: string;
+  readonly platform: Platform;
+  readonly range: SourceRange;
+}
+
+/** A named context by the name of a stage or image, as `--build-context` has it, with or without platform. */
+export function findContext(
+  contexts: ReadonlyMap<string, NamedContext> | undefined,
+  name: string,
+  platform: Platform,
+): { readonly key: string; readonly context: NamedContext } | undefined {
+  if (contexts === undefined || contexts.size === 0) return undefined;
+  const familiar = familiarName(name);
+  for (const key of [`${familiar}::${formatPlatform(platform)}`, familiar]) {
+    const context = contexts.get(key);
+    if (context !== undefined) return { key, context };
+  }
+  return undefined;
+}
+
+function familiarName(name: string): string {
+  try {
+    return familiarReference(parseReference(name)).replace(/:latest$/, "");
+  } catch {
+    return name;
+  }
+}
+
+/**
+ * Looks up what the needed stages start from and copy from; nothing else is touched. Each image and platform is
+ * asked for once, all at the same time. Errors point at the FROM or `--from`.
+ */
+export async function resolveOrigins(
+  graph: StageGraph,
+  dockerfile: Dockerfile,
+  options: FrontendOptions,
+  targetPlatform: Platform,
+  bridge: Bridge,
+  known: Map<string, Promise<Origin>>,
+): Promise<Origins> {
+  const stages = new Map<number, Promise<Origin>>();
+  const names = new Map<string, Promise<Origin>>();
+  const resolve = (request: Request) => resolveOnce(request, dockerfile, options, bridge, known);
+  for (const stage of graph.stages) {
+    if (!stage.needed) continue;
+    const name = stage.replacedBy ?? outsideName(stage.base, stage);
+    const platform = stage.platform ?? targetPlatform;
+    if (name !== undefined) stages.set(stage.index, resolve({ name, platform, range: stage.from.range }));
+    for (const { source, range } of stage.uses) {
+      const used = outsideName(source);
+      if (used !== undefined && !names.has(used))
+        names.set(used, resolve({ name: used, platform: targetPlatform, range }));
+    }
+  }
+  await Promise.all([...stages.values(), ...names.values()]);
+  return { stages: await settled(stages), names: await settled(names) };
+}
+
+/** The key of a use in `Origins.names`; undefined for stages and `scratch`. */
+export function outsideName(source: StageReference, stage?: Stage): string | undefined {
+  if (source.kind === "image" || source.kind === "context") return stage?.baseName ?? source.name;
+  return undefined;
+}
+
+async function settled<K, V>(map: ReadonlyMap<K, Promise<V>>): Promise<Map<K, V>> {
+  const result = new Map<K, V>();
+  for (const [key, value] of map) result.set(key, await value);
+  return result;
+}
+
+function resolveOnce(
+  request: Request,
+  dockerfile: Dockerfile,
+  options: FrontendOptions,
+  bridge: Bridge,
+  known: Map<string, Promise<Origin>>,
+): Promise<Origin> {
+  const key = `${formatPlatform(request.platform)} ${request.name}`;
+  const earlier = known.get(key);
+  if (earlier !== undefined) return earlier;
+  const origin = resolveName(request, options, bridge).catch((error: unknown) => {
+    throw errorAtRange({ dockerfile }, request.range, error);
+  });
+  known.set(key, origin);
+  return origin;
+}
+
+async function resolveName(request: Request, options: FrontendOptions, bridge: Bridge): Promise<Origin> {
+  const { name, platform } = request;
+  const found = findContext(options.namedContexts, name, platform);
+  if (found === undefined) return resolveImage(name, platform, options, bridge);
+  const { key, context } = found;
+  if (context.kind === "local") return { kind: "local", context, key };
+  if (context.kind === "oci-layout") return resolveLayout(key, context, platform, options, bridge);
+  if (context.ref === "scratch") return { kind: "scratch" };
+  const ref = formatReference(parseReference(context.ref));
+  const resolved = await bridge.resolveImage(ref, {
+    platform,
+    resolveMode: options.imageResolveMode ?? "default",
+    name: `[context ${key}] load metadata for ${ref}`,
+  });
+  return { ...imageOrigin(resolved, platform), key };
+}
+
+async function resolveImage(
+  name: string,
+  platform: Platform,
+  options: FrontendOptions,
+  bridge: Bridge,
+): Promise<Origin> {
+  const ref = formatReference(parseReference(name));
+  const prefix = options.multiPlatform ? `${formatPlatform(platform)} ` : "";
+  const resolved = await bridge.resolveImage(ref, {
+    platform,
+    resolveMode: options.imageResolveMode ?? "default",
+    name: `[${prefix}internal] load metadata for ${ref}`,
+  });
+  return imageOrigin(resolved, platform);
+}
+
+async function resolveLayout(
+  key: string,
+  context: NamedContext & { kind: "oci-layout" },
+  platform: Platform,
+  options: FrontendOptions,
+  bridge: Bridge,
+): Promise<Origin> {
+  const named = parseReference(key.replace(/::.*$/, ""));
+  const ref = `${repositoryOf(named)}${named.tag === undefined ? "" : `:${named.tag}`}@${context.digest}`;
+  const resolved = await bridge.resolveImage(ref, {
+    platform,
+    resolveMode: options.imageResolveMode ?? "default",
+    name: `[context ${key}] load metadata for ${ref}`,
+    ociStore: context.store,
+  });
+  return { ...imageOrigin({ ...resolved, ref }, platform), key, ociStore: context.store };
+}
+
+function imageOrigin(resolved: ResolvedImage, platform: Platform): ImageOrigin {
+  const image = parseImageConfig(resolved.config, resolved.ref);
+  const parsed = parseReference(resolved.ref);
+  const ref = resolved.digest === undefined ? parsed : { ...parsed, digest: resolved.digest };
+  if (image.os !== "" && image.os !== platform.os)
+    throw invalid(`${canonicalReference(ref)} is for ${image.os}, not for ${formatPlatform(platform)}`);
+  return {
+    kind: "image",
+    ref: formatReference(ref),
+    image,
+    configBytes: resolved.config,
+    platform: normalisePlatform(platform),
+    empty: image.rootfs.diff_ids.length === 0 && image.history.every((entry) => entry.empty_layer === true),
+  };
+}

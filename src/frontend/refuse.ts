@@ -1,0 +1,27 @@
+import { BuildError, type SourceRange, withDetails } from "../core/index.ts";
+import type { BuildContext } from "./stage-state.ts";
+
+/** An error that points at a place in the Dockerfile. */
+export function errorAtRange(
+  build: Pick<BuildContext, "dockerfile">,
+  range: SourceRange,
+  error: unknown,
+): BuildError {
+  const { source } = build.dockerfile;
+  return withDetails(error, { source: { file: source.name, text: source.text, ranges: [range] } });
+}
+
+/** Refuses what the solver cannot do, by the name the user wrote. */
+export function requireCapability(build: BuildContext, capability: string, feature: string): void {
+  if (!build.capabilities.has(capability)) throw refuse(feature);
+}
+
+/** The error for a part of the language that is not carried out. */
+export function refuse(feature: string): BuildError {
+  return new BuildError("unimplemented", `${feature} is not supported yet`);
+}
+
+/** An instruction that says something impossible. */
+export function invalid(message: string, hint?: string): BuildError {
+  return new BuildError("invalid-argument", message, { hint });
+}

@@ -1,0 +1,302 @@
+import type { Digest } from "../core/index.ts";
+import type { Stage, StageGraph, StageInstruction } from "../dockerfile/index.ts";
+import { compareText, imageSource, type LlbEdge, localSource, ociLayoutSource } from "../llb/index.ts";
+import { convertInstruction } from "./convert/index.ts";
+import { enterDirectory } from "./convert/workdir.ts";
+import { defaultPath, emptyImage } from "./image.ts";
+import { type Origin, type Origins, outsideName } from "./origins.ts";
+import { absolutePath, joinPath } from "./paths.ts";
+import { errorAtRange, invalid } from "./refuse.ts";
+import {
+  type BuildContext,
+  type FileSource,
+  type StageContext,
+  type StageState,
+  type Step,
+  withConfig,
+  withVariable,
+} from "./stage-state.ts";
+import { nameStep } from "./step-name.ts";
+
+/**
+ * Which paths the build uses of everything it can copy from. Local directories are asked for no more than that, but
+ * what it is is known only after all stages have been converted: so they are converted twice, first to find the
+ * paths, then with them.
+ */
+export interface UsedPaths {
+  readonly context: Set<string>;
+  /** By stage number; stages built on each other share one set. */
+  readonly stages: Map<number, Set<string>>;
+  readonly uses: Map<StageInstruction, Map<number, Set<string>>>;
+}
+
+export function noPaths(): UsedPaths {
+  return { context: new Set(), stages: new Map(), uses: new Map() };
+}
+
+/** Converts the needed stages, in the order of the file. */
+export function convertStages(
+  graph: StageGraph,
+  origins: Origins,
+  build: BuildContext,
+  used: UsedPaths,
+): ReadonlyMap<number, StageState> {
+  const done = new Map<number, StageState>();
+  const label = labelsOf(graph);
+  for (const index of graph.needed) {
+    const stage = graph.stages[index]!;
+    const context = stageContext(stage, label(stage), graph, origins, build, used, done);
+    try {
+      done.set(index, startStage(stage, context, origins, done));
+    } catch (error) {
+      throw errorAtRange(build, stage.from.range, error);
+    }
+    if (stage.replacedBy !== undefined) continue;
+    for (const [instruction, onbuild] of instructionsOf(stage)) {
+      const step: Step = {
+        instruction,
+        original: instruction,
+        stage: context,
+        onbuild,
+        range: instruction.range,
+      };
+      try {
+        done.set(index, convertInstruction(done.get(index)!, step));
+      } catch (error) {
+        throw errorAtRange(build, instruction.range, error);
+      }
+    }
+  }
+  return done;
+}
+
+function instructionsOf(stage: Stage): [StageInstruction, boolean][] {
+  return [
+    ...stage.triggers.map((trigger): [StageInstruction, boolean] => [trigger, true]),
+    ...stage.instructions.map((instruction): [StageInstruction, boolean] => [instruction, false]),
+  ];
+}
+
+/** Names of steps leave the stage out when there is no other; what a stage copies from outside counts as one. */
+function labelsOf(graph: StageGraph): (stage: Stage) => string {
+  const names = new Set(graph.stages.map((stage) => stage.name));
+  const outside = (from: string | undefined) => from === undefined || !names.has(from.toLowerCase());
+  let count = graph.stages.length;
+  for (const { instructions } of graph.stages)
+    for (const instruction of instructions) {
+      if (
+        instruction.kind === "copy" &&
+        instruction.from !== undefined &&
+        !/^[-+]?\d+$/.test(instruction.from)
+      )
+        count += outside(instruction.from) ? 1 : 0;
+      if (instruction.kind === "run")
+        count += instruction.mounts.filter((mount) => outside(mount.from)).length;
+    }
+  return (stage) => (count === 1 ? "" : stage.label);
+}
+
+function stageContext(
+  stage: Stage,
+  label: string,
+  graph: StageGraph,
+  origins: Origins,
+  build: BuildContext,
+  used: UsedPaths,
+  done: ReadonlyMap<number, StageState>,
+): StageContext {
+  const { noCache } = build.options;
+  return {
+    build,
+    label,
+    stepCount: countSteps(stage),
+    ignoreCache:
+      noCache === true ||
+      (Array.isArray(noCache) && noCache.some((name) => name.toLowerCase() === (stage.name ?? ""))),
+    paths: stagePaths(stage, graph, used),
+    source(instruction, mount) {
+      const use = stage.uses.find((one) => one.instruction === instruction && one.mount === mount);
+      if (use === undefined) throw invalid("the stage graph does not know this source");
+      if (use.source.kind === "stage") {
+        const other = done.get(use.source.stage);
+        if (other === undefined)
+          throw invalid(`cannot read from stage "${use.name}", it needs to be defined before this one`);
+        return { edge: other.edge, paths: stagePaths(graph.stages[use.source.stage]!, graph, used) };
+      }
+      const paths = usePaths(instruction, mount ?? -1, used);
+      const name = outsideName(use.source);
+      const origin = name === undefined ? undefined : origins.names.get(name);
+      return { edge: origin === undefined ? undefined : originEdge(origin, build, paths, plainName), paths };
+    },
+  };
+}
+
+function plainName(ref: string): string {
+  return `FROM ${ref}`;
+}
+
+function countSteps(stage: Stage): number {
+  if (stage.replacedBy !== undefined) return 0;
+  const ownBase = stage.base.kind !== "stage" && stage.baseName !== "scratch";
+  const steps = stage.instructions.filter(({ kind }) => ["add", "copy", "run", "workdir"].includes(kind));
+  // Triggers count whatever they are, as in BuildKit.
+  return (ownBase ? 1 : 0) + steps.length + stage.triggers.length;
+}
+
+function stagePaths(stage: Stage, graph: StageGraph, used: UsedPaths): Set<string> {
+  let root = stage;
+  while (root.base.kind === "stage" && root.replacedBy === undefined) root = graph.stages[root.base.stage]!;
+  return getOrAdd(used.stages, root.index, () => new Set());
+}
+
+function usePaths(instruction: StageInstruction, mount: number, used: UsedPaths): Set<string> {
+  const ofInstruction = getOrAdd(used.uses, instruction, () => new Map<number, Set<string>>());
+  return getOrAdd(ofInstruction, mount, () => new Set());
+}
+
+function getOrAdd<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  const known = map.get(key);
+  if (known !== undefined) return known;
+  const made = make();
+  map.set(key, made);
+  return made;
+}
+
+function startStage(
+  stage: Stage,
+  context: StageContext,
+  origins: Origins,
+  done: ReadonlyMap<number, StageState>,
+): StageState {
+  if (stage.base.kind === "stage" && stage.replacedBy === undefined)
+    return enterImage(inherit(done.get(stage.base.stage)!));
+  const { build } = context;
+  const origin: Origin = origins.stages.get(stage.index) ?? { kind: "scratch" };
+  const state = originState(origin, stage, build);
+  if (origin.kind !== "image" || stage.replacedBy !== undefined || origin.key !== undefined) {
+    const edge = originEdge(origin, build, context.paths, plainName);
+    return enterImage(withoutTriggers({ ...state, edge }));
+  }
+  if (origin.empty) return enterImage(withoutTriggers(state));
+  const named = nameStep(context, state, plainName(origin.ref), { platform: origin.platform });
+  const edge = originEdge(origin, build, context.paths, () => named.name, stage);
+  return enterImage(withoutTriggers({ ...named.state, edge }));
+}
+
+/** A stage on another stage: its triggers have become instructions, its own steps are counted from the start. */
+function inherit(base: StageState): StageState {
+  return { ...withoutTriggers(base), cmdSet: false, stepsNamed: 0 };
+}
+
+function withoutTriggers(state: StageState): StageState {
+  return withConfig(state, { OnBuild: undefined });
+}
+
+function originState(origin: Origin, stage: Stage, build: BuildContext): StageState {
+  const platform = stage.platform ?? build.targetPlatform;
+  const image = origin.kind === "image" ? origin.image : emptyImage(platform);
+  const start: StageState = {
+    edge: undefined,
+    env: new Map(),
+    cwd: "/",
+    user: "",
+    platform: origin.kind === "scratch" ? build.targetPlatform : platform,
+    image: origin.kind === "scratch" ? emptyImage(build.targetPlatform) : image,
+    historyVertices: image.history.map((): Digest | undefined => undefined),
+    args: [],
+    cmdSet: false,
+    stepsNamed: 0,
+  };
+  const rooted = origin.kind === "local" || (origin.kind === "image" && !origin.empty);
+  return rooted ? { ...start, rootPlatform: platform } : start;
+}
+
+/** Takes over what the image configures: PATH is always set, the working directory and user are entered. */
+function enterImage(state: StageState): StageState {
+  const env = state.image.config.Env ?? [];
+  const complete = env.some((line) => line.startsWith("PATH=")) || state.platform.os === "windows";
+  let next = complete ? state : withConfig(state, { Env: [...env, defaultPath] });
+  for (const line of next.image.config.Env ?? []) {
+    const [key, value] = splitVariable(line);
+    next = withVariable(next, key, value);
+  }
+  const directory = next.image.config.WorkingDir;
+  if (directory) next = enterDirectory(next, absolutePath(directory, directory, false));
+  const user = next.image.config.User;
+  return user ? { ...next, user } : next;
+}
+
+function splitVariable(line: string): [string, string] {
+  const equals = line.indexOf("=");
+  return equals < 0 ? [line, ""] : [line.slice(0, equals), line.slice(equals + 1)];
+}
+
+/** The source vertex of an origin. */
+function originEdge(
+  origin: Origin,
+  build: BuildContext,
+  paths: ReadonlySet<string>,
+  nameOf: (ref: string) => string,
+  stage?: Stage,
+): LlbEdge | undefined {
+  const { options } = build;
+  const session = options.sessionId ?? defaultSession;
+  switch (origin.kind) {
+    case "scratch":
+      return undefined;
+    case "local": {
+      const local = {
+        session,
+        sharedKeyHint: `context:${origin.key}`,
+        followPaths: followPaths(paths),
+        excludePatterns: origin.context.excludePatterns,
+      };
+      const name = `[context ${origin.key}] load from client`;
+      return { vertex: localSource(origin.context.name, local, { name }), index: 0 };
+    }
+    case "image": {
+      const { ref, platform, key, ociStore } = origin;
+      if (origin.empty && key === undefined) return undefined;
+      if (ociStore !== undefined) {
+        const name = `[context ${key}] OCI load from client`;
+        return { vertex: ociLayoutSource(ref, { session, store: ociStore }, { platform, name }), index: 0 };
+      }
+      const name = key === undefined ? nameOf(ref) : `[context ${key}] ${ref}`;
+      const mode = key === undefined ? (options.imageResolveMode ?? "default") : "default";
+      const range = stage?.from.range;
+      const vertex = imageSource(ref, mode, {
+        platform,
+        name,
+        ...(key === undefined && {
+          description: { "com.docker.dockerfile.v1.command": stage?.from.code ?? "" },
+        }),
+        ...(range !== undefined && { sources: [{ file: build.sourceFile, ranges: [range] }] }),
+      });
+      return { vertex, index: 0 };
+    }
+  }
+}
+
+/** BuildKit's is random; one of ours keeps digests stable. */
+const defaultSession = "stagewright";
+
+/** The main context, asked for no more than `paths`. */
+export function mainContextSource(options: BuildContext["options"], paths: Set<string>): FileSource {
+  const vertex = localSource(
+    "context",
+    {
+      session: options.sessionId ?? defaultSession,
+      sharedKeyHint: "context",
+      followPaths: followPaths(paths),
+      excludePatterns: options.excludePatterns ?? [],
+    },
+    { name: "[internal] load build context" },
+  );
+  return { edge: { vertex, index: 0 }, paths };
+}
+
+/** What to ask a local directory for; nothing means all of it. */
+function followPaths(paths: ReadonlySet<string>): readonly string[] {
+  if (paths.has("/")) return [];
+  return [...paths].map((path) => joinPath(".", path)).sort(compareText);
+}
