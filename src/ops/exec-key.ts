@@ -1,8 +1,17 @@
-import { type Digest, digestOfFields, formatPlatform, hostPlatform, type Platform } from "../core/index.ts";
+import {
+  type BytePath,
+  bytePathOf,
+  type Digest,
+  digestOfFields,
+  formatPlatform,
+  hostPlatform,
+  type Platform,
+} from "../core/index.ts";
 import type { LayerStore } from "../layer/index.ts";
 import { type ExecMount, type ExecOp, emptyInput } from "../llb/index.ts";
 import { contentDigest } from "../snapshot/index.ts";
 import type { CacheKey, Ingredient } from "../solver/index.ts";
+import { type LocalTree, rowFinder } from "../source/index.ts";
 import type { Ref } from "./ref.ts";
 
 /** Raised when the same definition leads to another result than before. */
@@ -52,7 +61,16 @@ export async function contentKeyOf(
 
 async function digestOfMount(mount: ExecMount, ref: Ref, layers: LayerStore): Promise<Digest> {
   const rootfs = ref.kind === "snapshot" ? await layers.rootfs(ref.snapshot) : ref.tree.rootfs;
-  return contentDigest(rootfs, mount.selector.replace(/^\/+|\/+$/g, ""), { follow: true });
+  const path = bytePathOf(mount.selector.replace(/^\/+|\/+$/g, ""));
+  if (ref.kind === "tree") await hashBelow(ref.tree, rootfs.resolve(path).path);
+  return contentDigest(rootfs, path, { follow: true });
+}
+
+/** Reads, or remembers, the files of a scanned directory that are at or below a path. */
+async function hashBelow({ table, hash }: LocalTree, path: BytePath): Promise<void> {
+  const row = rowFinder(table)(path);
+  if (row === undefined) return;
+  await hash(Array.from({ length: table.end[row]! - row }, (_, offset) => row + offset));
 }
 
 function hasInput(mount: ExecMount): boolean {

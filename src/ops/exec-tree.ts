@@ -8,10 +8,10 @@ import {
   symlinkSync,
   utimesSync,
 } from "node:fs";
-import { BuildError, fsPath, textOf } from "../core/index.ts";
+import { BuildError, bytePathOf, fsPath, textOf } from "../core/index.ts";
 import type { Executor } from "../executor/index.ts";
 import type { LayerEntry } from "../snapshot/index.ts";
-import type { LocalTree } from "../source/index.ts";
+import { joinHost, type LocalTree } from "../source/index.ts";
 
 const made = new WeakMap<LocalTree, string>();
 
@@ -30,12 +30,11 @@ export function materialise(tree: LocalTree, executor: Executor): string {
 }
 
 function copyTree(tree: LocalTree, to: string): void {
-  const target = Buffer.from(to, "utf8").toString("latin1");
-  const source = Buffer.from(tree.root, "utf8").toString("latin1");
+  const target = bytePathOf(to);
   const directories: LayerEntry[] = [];
   for (const entry of tree.view.entries("")) {
     if (entry.path === "") continue;
-    copyEntry(entry, `${source}/${entry.path}`, `${target}/${entry.path}`, target);
+    copyEntry(entry, joinHost(tree.root, entry.path), `${target}/${entry.path}`, target);
     if (entry.type === "directory") directories.push(entry);
   }
   // Last, and the deepest first: making a child changes the time of its parent.

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findTool } from "../runtime.ts";
@@ -38,8 +38,9 @@ export function remove(directory: string): void {
 export function busyboxLayer(directory: string): string {
   const busybox = findTool("busybox")!;
   for (const name of ["", "bin", "etc", "root", "home", "home/joe"])
-    mkdirSync(join(directory, name), { mode: 0o755 });
+    mkdirSync(join(directory, name), { recursive: true, mode: 0o755 });
   mkdirSync(join(directory, "tmp"));
+  chmodSync(join(directory, "tmp"), 0o1777);
   copyFileSync(busybox, join(directory, "bin/busybox"));
   const applets = spawnSync(busybox, ["--list"], { encoding: "utf8" }).stdout.split("\n");
   for (const applet of applets)
