@@ -79,30 +79,21 @@ export function manifestDescriptorOf(raw: Uint8Array, mediaType?: string): Descr
  */
 export async function snapshotOf(
   image: Pick<Image, "manifest" | "config">,
-  stores: { readonly content: ContentStore; readonly layers: LayerStore },
+  { content, layers }: { readonly content: ContentStore; readonly layers: LayerStore },
   signal?: AbortSignal,
 ): Promise<Snapshot> {
   const ids: LayerId[] = [];
   for (const [i, diffId] of image.config.rootfs.diff_ids.entries()) {
     signal?.throwIfAborted();
-    const known = stores.layers.byDiffId(diffId);
-    ids.push(known ?? (await layerFromBlob(image.manifest.layers[i]!, diffId, ids, stores, signal)));
+    const plain = content.stat(diffId);
+    const blob = plain === undefined ? image.manifest.layers[i]! : { digest: diffId, size: plain.size };
+    // Also for a layer that is there: below other layers it may lie differently.
+    const id = await layers.fromTar(blob, {
+      diffId,
+      below: { layers: [...ids] },
+      ...(signal === undefined ? {} : { signal }),
+    });
+    ids.push(id);
   }
   return { layers: ids };
-}
-
-async function layerFromBlob(
-  descriptor: Descriptor,
-  diffId: Digest,
-  below: readonly LayerId[],
-  stores: { readonly content: ContentStore; readonly layers: LayerStore },
-  signal: AbortSignal | undefined,
-): Promise<LayerId> {
-  const plain = stores.content.stat(diffId);
-  const blob = plain === undefined ? descriptor : { digest: diffId, size: plain.size };
-  return await stores.layers.fromTar(blob, {
-    diffId,
-    below: { layers: [...below] },
-    ...(signal === undefined ? {} : { signal }),
-  });
 }

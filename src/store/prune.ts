@@ -3,7 +3,7 @@ import { mkdirSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { StoredRecord } from "../cache/index.ts";
 import { type Digest, fromHex, hexOf } from "../core/index.ts";
-import { type ImageRecord, type LeaseItem, lock, withLeases } from "../names/index.ts";
+import { type ImageRecord, type Leased, type LeaseItem, lock, withLeases } from "../names/index.ts";
 import type { LayerId, LayerRecord } from "../snapshot/index.ts";
 import type { Store } from "./open.ts";
 import { contentsOf, mentionedIn } from "./references.ts";
@@ -68,7 +68,7 @@ function untaggedImages(store: Store, until = Number.POSITIVE_INFINITY): readonl
 
 function decide(
   store: Store,
-  leased: ReadonlySet<LeaseItem>,
+  leased: Leased,
   untagged: readonly ImageRecord[],
   options: PruneOptions,
 ): PruneResult {
@@ -77,25 +77,29 @@ function decide(
   const layers = new Map([...store.layers.list()].map((record) => [record.id, record]));
   const kept = new Kept(store, layers);
   for (const { target } of records) kept.image(target.digest);
-  for (const item of leased) kept.lease(item);
+  for (const item of leased.items) kept.lease(item);
   const condemned = condemnedRecords(store, kept, options);
   kept.tars();
-  const since = oldestLease(store.root);
-  const looseLayers = [...layers.values()].filter(
-    ({ id, created }) => !kept.layers.has(id) && created < since,
+  const looseLayers = layerNames(store).filter(
+    (id) => !kept.layers.has(id) && modified(join(store.root, "layers", id)) < leased.since,
   );
   const looseBlobs = [...store.content.list()].filter(
-    (digest) => !kept.blobs.has(digest) && modified(store.content.path(digest)) < since,
+    (digest) => !kept.blobs.has(digest) && modified(store.content.path(digest)) < leased.since,
   );
   return {
     images: untagged,
     records: condemned,
-    layers: looseLayers.map(({ id }) => id),
+    layers: looseLayers,
     blobs: looseBlobs,
     bytes:
-      looseLayers.reduce((sum, { id }) => sum + layerBytes(store, id), 0) +
+      looseLayers.reduce((sum, id) => sum + layerBytes(store, id), 0) +
       looseBlobs.reduce((sum, digest) => sum + (store.content.stat(digest)?.size ?? 0), 0),
   };
+}
+
+/** All that lie under `layers/`, those without a usable record too: a power failure leaves such. */
+function layerNames(store: Store): readonly LayerId[] {
+  return namesIn(join(store.root, "layers")).filter((name) => /^[0-9a-f]{32}$/.test(name));
 }
 
 /** Bytes of a layer beside its tar, which is counted as a blob. */
@@ -179,16 +183,6 @@ function condemnedRecords(store: Store, kept: Kept, options: PruneOptions): read
   for (const stored of stay) kept.record(stored);
   const staying = new Set(stay.map(({ key }) => key));
   return all.filter(({ key }) => !staying.has(key)).map(({ key }) => key);
-}
-
-/** When the oldest live lease began; leases of dead processes are gone by now. Infinite when there is none. */
-function oldestLease(root: string): number {
-  let oldest = Number.POSITIVE_INFINITY;
-  for (const name of namesIn(join(root, "leases"))) {
-    const found = statSync(join(root, "leases", name), { throwIfNoEntry: false });
-    if (found !== undefined) oldest = Math.min(oldest, found.birthtimeMs || found.ctimeMs);
-  }
-  return oldest;
 }
 
 /** Records first: when this process dies in between, nothing refers to what is missing. */

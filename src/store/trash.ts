@@ -21,6 +21,7 @@ export function sweepLeftovers(root: string, now: number = Date.now()): void {
     }
   };
   sweep(join(root, "ingest"), /./);
+  sweep(join(root, "layers"), /^tmp-/);
   sweep(join(root, "names"), /\.tmp$/);
   sweep(root, /\.tmp$/);
 }

@@ -45,7 +45,7 @@ export interface DiskUsage {
 
 /** Counts what is on disk. Changes nothing. */
 export async function diskUsage(store: Store): Promise<DiskUsage> {
-  const leased = await withLeases(store.root, undefined, (items) => items);
+  const leased = await withLeases(store.root, undefined, ({ items }) => items);
   const layers = layerRows(store, leased);
   const blobs = [...store.content.list()].map((digest) => ({
     digest,
