@@ -11,7 +11,7 @@ export interface ExportedImage {
 }
 
 export interface ImageConfig {
-  readonly rootfs: { readonly diff_ids: readonly string[] };
+  readonly rootfs: { readonly diff_ids: readonly string[] | null };
   readonly history?: readonly Readonly<Record<string, unknown>>[];
   readonly [key: string]: unknown;
 }

@@ -102,7 +102,7 @@ export function imageFacts(
   bases: readonly BaseImage[],
   since: number,
 ): Required<Pick<CaseRecord, "config" | "layers" | "rootfs">> {
-  const base = bases.find(({ diffIds }) => diffIds.every((id, index) => image.config.rootfs.diff_ids[index] === id));
+  const base = bases.find(({ diffIds }) => diffIds.every((id, index) => image.config.rootfs.diff_ids?.[index] === id));
   const listing = listRootfs(image.layers, since);
   return {
     config: withoutTimes(image.config),
