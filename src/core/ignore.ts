@@ -37,9 +37,13 @@ export interface IgnoredDirectory {
 export interface IgnoreMatcher {
   readonly rules: readonly IgnoreRule[];
   readonly hasExceptions: boolean;
-  /** Whether the path, or a directory above it, is excluded. The root (`""`, `"."`) never is. */
+  /**
+   * Whether the path, or a directory above it, is excluded. The root (`""`, `"."`) never is. Where an exception
+   * matches only a directory and an earlier rule an entry in it, this says included and a walk excluded: so do
+   * BuildKit's check of COPY sources and its transfer of the context.
+   */
   excludes(path: string): boolean;
-  /** The rule that excludes the path; undefined when it is not excluded. */
+  /** The rule that excludes the path in a walk; undefined when it is not excluded. */
   explain(path: string): IgnoreRule | undefined;
   /** For a walk: result for a directory, reusing that of its parent; no parent for entries of the root. */
   enter(path: string, parent?: IgnoredDirectory): IgnoredDirectory;
@@ -99,12 +103,9 @@ export function createIgnoreMatcher(source: IgnoreFile | readonly string[]): Ign
     rules,
     hasExceptions: exceptions.length > 0,
     excludes: (path) => isExcluding(decide(rules, path)),
-    explain: (path) => {
-      const rule = decide(rules, path);
-      return isExcluding(rule) ? rule : undefined;
-    },
+    explain: (path) => explain(rules, path),
     enter: (path, parent) => enter(rules, exceptions, path, parent),
-    excludesEntry: (path, parent) => match(rules, path, parent?.matched, undefined),
+    excludesEntry: (path, parent) => isExcluding(match(rules, path, parent?.matched, undefined)),
   };
 }
 
@@ -147,22 +148,34 @@ function directoriesAbove(path: string): string[] {
   return found;
 }
 
-/** Matches against each rule, or takes over that the rule matched the parent. `matched` receives the results. */
+/** The rule that decides in a walk. `parent` tells which rules matched the directory, `matched` receives the same for `path`. */
 function match(
   rules: readonly CompiledRule[],
   path: string,
   parent: Uint8Array | undefined,
   matched: Uint8Array | undefined,
-): boolean {
-  let excluded = false;
+): CompiledRule | undefined {
+  let decision: CompiledRule | undefined;
   for (let i = 0; i < rules.length; i++) {
     const rule = rules[i]!;
     const inherited = parent?.[i] === 1;
-    if (!inherited && (rule.exception !== excluded || !rule.test(path))) continue;
+    if (!inherited && (rule.exception !== isExcluding(decision) || !rule.test(path))) continue;
     if (matched !== undefined) matched[i] = 1;
-    excluded = !rule.exception;
+    if (rule.exception === isExcluding(decision)) decision = rule;
   }
-  return excluded;
+  return decision;
+}
+
+function explain(rules: readonly CompiledRule[], path: string): CompiledRule | undefined {
+  if (path === "" || path === ".") return undefined;
+  let parent: Uint8Array | undefined;
+  for (const directory of directoriesAbove(path)) {
+    const matched = new Uint8Array(rules.length);
+    match(rules, directory, parent, matched);
+    parent = matched;
+  }
+  const rule = match(rules, path, parent, undefined);
+  return isExcluding(rule) ? rule : undefined;
 }
 
 function enter(
@@ -172,7 +185,7 @@ function enter(
   parent: IgnoredDirectory | undefined,
 ): IgnoredDirectory {
   const matched = new Uint8Array(rules.length);
-  const excluded = match(rules, path, parent?.matched, matched);
+  const excluded = isExcluding(match(rules, path, parent?.matched, matched));
   const below = `${path}/`;
   const mayInclude = exceptions.some((exception) => exception === undefined || exception.startsWith(below));
   return { excluded, skip: excluded && !mayInclude, matched };

@@ -15,11 +15,11 @@ export interface ArgumentProblem {
   readonly at: Span;
 }
 
-type Reader = (rest: Span, escape: string, keyword: string) => Arguments | ArgumentProblem;
+type Reader = (rest: Span, escapeToken: string, keyword: string) => Arguments | ArgumentProblem;
 
 const readers: Readonly<Record<string, Reader>> = {
   ADD: (rest) => jsonOr(rest, blankSeparated),
-  ARG: (rest, escape) => words(splitWords(rest, escape)),
+  ARG: (rest, escapeToken) => words(splitWords(rest, escapeToken)),
   CMD: (rest) => jsonOr(rest, wholeText),
   COPY: (rest) => jsonOr(rest, blankSeparated),
   ENTRYPOINT: (rest) => jsonOr(rest, wholeText),
@@ -41,10 +41,10 @@ const readers: Readonly<Record<string, Reader>> = {
 export const instructionNames: readonly string[] = [...Object.keys(readers), "ONBUILD"].sort();
 
 /** Splits the arguments of any instruction but ONBUILD; those of an unknown one are left alone. */
-export function readArguments(keyword: string, rest: Span, escape: string): Arguments | ArgumentProblem {
+export function readArguments(keyword: string, rest: Span, escapeToken: string): Arguments | ArgumentProblem {
   const read = Object.hasOwn(readers, keyword) ? readers[keyword] : undefined;
   if (read === undefined || rest.text === "") return { form: "none", words: [] };
-  return read(rest, escape, keyword);
+  return read(rest, escapeToken, keyword);
 }
 
 function words(spans: readonly Span[]): Arguments {
@@ -95,8 +95,8 @@ function stringLiterals(text: string): { start: number; end: number }[] {
 }
 
 /** `name=value …`, or the old form `name value`, told apart by an `=` in the first word. */
-function pairs(rest: Span, escape: string, keyword: string): Arguments | ArgumentProblem {
-  const found = splitWords(rest, escape);
+function pairs(rest: Span, escapeToken: string, keyword: string): Arguments | ArgumentProblem {
+  const found = splitWords(rest, escapeToken);
   if (found.length === 0) return { form: "none", words: [] };
   if (!found[0]!.text.includes("=")) {
     const legacy = splitOnSpace(rest, 2);

@@ -50,7 +50,7 @@ export function commentOn(line: Line): Comment {
 export function joinLines(
   lines: readonly Line[],
   index: number,
-  escape: string,
+  escapeToken: string,
   onComment: (comment: Comment) => void,
 ): LogicalLine {
   const first = lines[index]!;
@@ -60,7 +60,7 @@ export function joinLines(
   let hasEmptyLine = false;
   const add = (line: Line, column: number): boolean => {
     const text = withoutLineEnd(line.text).slice(column);
-    const kept = withoutContinuation(text, escape);
+    const kept = withoutContinuation(text, escapeToken);
     pieces.push({ offset: length, line: line.number, column });
     parts.push(kept ?? text);
     length += (kept ?? text).length;
@@ -79,10 +79,10 @@ export function joinLines(
 }
 
 /** The line without its continuation character, or undefined when it has none. */
-function withoutContinuation(text: string, escape: string): string | undefined {
+function withoutContinuation(text: string, escapeToken: string): string | undefined {
   let end = text.length;
   while (end > 0 && (text[end - 1] === " " || text[end - 1] === "\t")) end--;
-  if (text[end - 1] !== escape || text[end - 2] === escape) return undefined;
+  if (text[end - 1] !== escapeToken || text[end - 2] === escapeToken) return undefined;
   return text.slice(0, end - 1);
 }
 

@@ -24,7 +24,7 @@ export function parseDockerfile(content: Uint8Array | string, name = "Dockerfile
   const { source, lines, badLines } = decodeSource(content, name);
   if (source.text === "") throw errorAt(source, [], "invalid-argument", "the Dockerfile cannot be empty");
   const directives = readDirectives(source, lines);
-  const escape = directives.find((directive) => directive.name === "escape")?.value === "`" ? "`" : "\\";
+  const escapeToken = directives.find((directive) => directive.name === "escape")?.value === "`" ? "`" : "\\";
   const comments: Comment[] = [];
   const instructions: InstructionNode[] = [];
   const warnings: ParseWarning[] = [];
@@ -40,7 +40,7 @@ export function parseDockerfile(content: Uint8Array | string, name = "Dockerfile
       else above.push(comment.text);
     } else if (trimSpace(line.text) === "") index++;
     else {
-      const read = readInstruction({ source, lines, escape, comments, above }, index);
+      const read = readInstruction({ source, lines, escapeToken, comments, above }, index);
       refuseBadText(source, read.node.range, badLines);
       if (read.emptyLine) warnings.push({ kind: "empty-continuation", range: read.emptyLine });
       instructions.push(read.node);
@@ -52,7 +52,7 @@ export function parseDockerfile(content: Uint8Array | string, name = "Dockerfile
     throw errorAt(source, lineRange(lines.at(-1)!), "invalid-argument", "file with no instructions", {
       hint: "a Dockerfile begins with FROM",
     });
-  return { source, escape, directives, comments, instructions, warnings };
+  return { source, escape: escapeToken, directives, comments, instructions, warnings };
 }
 
 /** The frontend that a file asks for by `# syntax=…` (or `//`, or JSON), before anything else is parsed. */
@@ -71,7 +71,7 @@ export function detectSyntax(
 interface Surroundings {
   readonly source: SourceText;
   readonly lines: readonly Line[];
-  readonly escape: "\\" | "`";
+  readonly escapeToken: "\\" | "`";
   readonly comments: Comment[];
   readonly above: readonly string[];
 }
@@ -84,9 +84,9 @@ interface ReadInstruction {
 }
 
 function readInstruction(around: Surroundings, index: number): ReadInstruction {
-  const { source, lines, escape, comments, above } = around;
-  const line = joinLines(lines, index, escape, (comment) => comments.push(comment));
-  const node = nodeOf(source, line, escape, 0, line.text.length, above);
+  const { source, lines, escapeToken, comments, above } = around;
+  const line = joinLines(lines, index, escapeToken, (comment) => comments.push(comment));
+  const node = nodeOf(source, line, escapeToken, 0, line.text.length, above);
   const { heredocs, last, next } = readHeredocs(source, lines, line, node);
   const range = { start: line.range.start, end: endOfLine(last) };
   const trigger = node.trigger === undefined ? {} : { trigger: { ...node.trigger, heredocs } };
@@ -101,12 +101,12 @@ function readInstruction(around: Surroundings, index: number): ReadInstruction {
 function nodeOf(
   source: SourceText,
   line: LogicalLine,
-  escape: "\\" | "`",
+  escapeToken: "\\" | "`",
   start: number,
   end: number,
   comments: readonly string[],
 ): InstructionNode {
-  const split = splitInstruction(line.text, start, end, escape);
+  const split = splitInstruction(line.text, start, end, escapeToken);
   const keyword = split.name.text.toUpperCase();
   const base = {
     name: wordOf(line, split.name),
@@ -120,10 +120,10 @@ function nodeOf(
   };
   if (keyword === "ONBUILD" && split.rest.text !== "") {
     if (isOnbuild(split.rest)) throw chainedOnbuild(source, line);
-    const trigger = nodeOf(source, line, escape, split.rest.start, split.rest.end, []);
+    const trigger = nodeOf(source, line, escapeToken, split.rest.start, split.rest.end, []);
     return { ...base, form: "none", words: [], trigger };
   }
-  const read = readArguments(keyword, split.rest, escape);
+  const read = readArguments(keyword, split.rest, escapeToken);
   if ("problem" in read)
     throw errorAt(source, rangeOf(line, read.at.start, read.at.end), "invalid-argument", read.problem);
   return { ...base, form: read.form, words: read.words.map((span) => wordOf(line, span)) };

@@ -12,11 +12,16 @@ export interface SplitInstruction {
 }
 
 /** Splits `text[start, end)`. Flags are the words before the first that does not begin with `--`. */
-export function splitInstruction(text: string, start: number, end: number, escape: string): SplitInstruction {
+export function splitInstruction(
+  text: string,
+  start: number,
+  end: number,
+  escapeToken: string,
+): SplitInstruction {
   const line = trimmedSpan(text, start, end);
   const [name = line, args] = splitOnSpace(line, 2);
   if (args === undefined) return { name, flags: [], rest: { text: "", start: line.end, end: line.end } };
-  const { flags, next } = readFlags(text, args.start, args.end, escape);
+  const { flags, next } = readFlags(text, args.start, args.end, escapeToken);
   return { name, flags, rest: trimmedSpan(text, next, args.end) };
 }
 
@@ -43,21 +48,21 @@ function readFlags(
   text: string,
   start: number,
   end: number,
-  escape: string,
+  escapeToken: string,
 ): { flags: Span[]; next: number } {
   const flags: Span[] = [];
   let at = start;
   for (;;) {
     while (at < end && isSpace(text[at]!)) at++;
     if (at >= end || !text.startsWith("--", at)) return { flags, next: at };
-    const flag = readFlag(text, at, end, escape);
+    const flag = readFlag(text, at, end, escapeToken);
     at = flag.end;
     if (flag.text === "--") return { flags, next: at };
     flags.push(flag);
   }
 }
 
-function readFlag(text: string, start: number, end: number, escape: string): Span {
+function readFlag(text: string, start: number, end: number, escapeToken: string): Span {
   let value = "";
   let quote = "";
   let at = start;
@@ -66,23 +71,23 @@ function readFlag(text: string, start: number, end: number, escape: string): Spa
     if (quote === "" && isSpace(char)) break;
     if (char === quote) quote = "";
     else if (quote === "" && (char === "'" || char === '"')) quote = char;
-    else if (char !== escape) value += char;
+    else if (char !== escapeToken) value += char;
     else if (at + 1 < end) value += text[++at];
   }
   return { text: value, start, end: at };
 }
 
 /**
- * Words separated by white space outside quotes. Quotes and escapes stay in the words; a lone escape
+ * Words separated by white space outside quotes. Quotes and escapes stay in the words; a lone escapeToken
  * character at the very end is dropped.
  */
-export function splitWords(span: Span, escape: string): Span[] {
+export function splitWords(span: Span, escapeToken: string): Span[] {
   const words: Span[] = [];
   const { text } = span;
   for (let at = 0; at < text.length; ) {
     if (isSpace(text[at]!)) at++;
     else {
-      const end = endOfWord(text, at, escape);
+      const end = endOfWord(text, at, escapeToken);
       const dropsEscape = end > text.length;
       const to = Math.min(end, text.length);
       const word = text.slice(at, dropsEscape ? to - 1 : to);
@@ -94,12 +99,12 @@ export function splitWords(span: Span, escape: string): Span[] {
 }
 
 /** Index behind the word at `at`; one more than the text's length when it ends in a lone escape character. */
-function endOfWord(text: string, at: number, escape: string): number {
+function endOfWord(text: string, at: number, escapeToken: string): number {
   let quote = "";
   for (; at < text.length; at++) {
     const char = text[at]!;
     if (quote === "" && isSpace(char)) return at;
-    if (char === escape && quote !== "'") {
+    if (char === escapeToken && quote !== "'") {
       if (at + 1 === text.length) return text.length + 1;
       at++;
     } else if (char === quote) quote = "";

@@ -248,7 +248,7 @@ function modified(
 function readReplacement(reader: Reader, name: string, depth: number): string {
   const all = reader.text[reader.at] === "/";
   if (all) reader.at++;
-  const pattern = readNested(reader, "/", true, depth, "syntax error: missing '/' in ${}");
+  const pattern = readNested(reader, "/", true, depth, `syntax error: missing '/' in \${}`);
   const replacement = readNested(reader, "}", true, depth, "syntax error: missing '}'");
   const value = lookUp(reader, name);
   if (value === undefined && reader.skipUnset) return `\${${name}/${pattern}/${replacement}}`;

@@ -50,7 +50,7 @@ export function addGlobalArgs(
   instructions: readonly ArgInstruction[],
   buildArgs: Readonly<Record<string, string>>,
   source: SourceText,
-  escape: "\\" | "`",
+  escapeToken: "\\" | "`",
 ): Map<string, string> {
   for (const instruction of instructions) {
     for (const { key, value, range } of instruction.args) {
@@ -59,7 +59,7 @@ export function addGlobalArgs(
       else if (value !== undefined)
         scope.set(
           key,
-          locate(source, range, () => expandWord(value, scope, { escape }).text),
+          locate(source, range, () => expandWord(value, scope, { escape: escapeToken }).text),
         );
     }
   }

@@ -33,7 +33,7 @@ export function planStages(source: DockerfileStages, options: PlanOptions = {}):
   const { dockerfile, stages } = source;
   const names: Names = {
     source: dockerfile.source,
-    escape: dockerfile.escape,
+    escapeToken: dockerfile.escape,
     stages,
     namedContext: options.namedContext ?? (() => false),
   };
@@ -123,8 +123,14 @@ function resolveBases(
   });
 }
 
-function expandBase({ from }: StageSource, { source, escape }: Names, scope: ReadonlyMap<string, string>) {
-  const expansion = locate(source, from.baseRange, () => expandWord(from.base, scope, { escape }));
+function expandBase(
+  { from }: StageSource,
+  { source, escapeToken }: Names,
+  scope: ReadonlyMap<string, string>,
+) {
+  const expansion = locate(source, from.baseRange, () =>
+    expandWord(from.base, scope, { escape: escapeToken }),
+  );
   if (expansion.text !== "") return expansion;
   throw errorAt(source, from.baseRange, "invalid-argument", `base name (${from.base}) should not be blank`, {
     hint:
@@ -141,7 +147,7 @@ function variableHint(unmatched: ReadonlySet<string>, known: Iterable<string>): 
 
 function platformOf(
   { from }: StageSource,
-  { source, escape }: Names,
+  { source, escapeToken }: Names,
   scope: ReadonlyMap<string, string>,
   declared: ReadonlySet<string>,
   warnings: Warning[],
@@ -149,7 +155,7 @@ function platformOf(
   const { platform } = from;
   if (platform === undefined) return undefined;
   const range = from.node.flags.find((flag) => flag.name === "--platform")?.range ?? from.range;
-  const expansion = locate(source, range, () => expandWord(platform, scope, { escape }));
+  const expansion = locate(source, range, () => expandWord(platform, scope, { escape: escapeToken }));
   warnings.push(...undeclaredArgWarnings(expansion.unmatched, declared, from.range));
   const hint = variableHint(expansion.unmatched, scope.keys());
   if (expansion.text === "")

@@ -9,7 +9,7 @@ import type { StageReference, StageSource, StageSourceUse } from "./types.ts";
 /** What names in a Dockerfile can stand for. */
 export interface Names {
   readonly source: SourceText;
-  readonly escape: "\\" | "`";
+  readonly escapeToken: "\\" | "`";
   readonly stages: readonly StageSource[];
   readonly namedContext: (name: string) => boolean;
 }
@@ -68,8 +68,8 @@ function copySource(
   names: Names,
   byName: ReadonlyMap<string, number>,
 ): StageReference {
-  const { source, escape, stages } = names;
-  const expanded = locate(source, range, () => expandWord(from, noVariables, { escape }).text);
+  const { source, escapeToken, stages } = names;
+  const expanded = locate(source, range, () => expandWord(from, noVariables, { escape: escapeToken }).text);
   if (expanded !== from)
     throw errorAt(
       source,
