@@ -23,7 +23,7 @@ interface Member {
 /** One member, byte by byte: nothing of the writer under test is used. */
 function member(m: Member): Buffer {
   const data = Buffer.from(m.data ?? "", "latin1");
-  const header = Buffer.alloc(512);
+  const header: Buffer = Buffer.alloc(512);
   header.write(m.name, 0, 100, "latin1");
   header.write(m.mode ?? "0000644\0", 100, "latin1");
   header.write("0000000\0".repeat(2), 108, "latin1");
@@ -36,7 +36,8 @@ function member(m: Member): Buffer {
   header.write(m.dev?.[1] ?? "", 337, "latin1");
   header.write(m.prefix ?? "", 345, "latin1");
   header.fill(" ", 148, 156);
-  const sum = header.reduce((a, b) => a + b, 0);
+  let sum = 0;
+  for (const byte of header) sum += byte;
   header.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, "latin1");
   return Buffer.concat([header, data, Buffer.alloc((512 - (data.length % 512)) % 512)]);
 }
