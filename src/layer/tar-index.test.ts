@@ -22,7 +22,7 @@ interface Member {
 
 /** One member, byte by byte: nothing of the writer under test is used. */
 function member(m: Member): Buffer {
-  const data = Buffer.from(m.data ?? "", "latin1");
+  const data = typeof m.data === "object" ? m.data : Buffer.from(m.data ?? "", "latin1");
   const header: Buffer = Buffer.alloc(512);
   header.write(m.name, 0, 100, "latin1");
   header.write(m.mode ?? "0000644\0", 100, "latin1");
