@@ -1,7 +1,8 @@
 import { mkdirSync } from "node:fs";
 import { BuildError } from "../core/index.ts";
 import { getXattr } from "../sys/index.ts";
-import { type Chain, type ChainExit, spawnChain } from "./chain.ts";
+import type { Chain, ChainExit } from "./chain.ts";
+import { type ChainPool, openChainPool } from "./chain-pool.ts";
 import { exitCodeOf } from "./exit-code.ts";
 import { cgroupMode, requireRoot, requireUpperSupport, seccompAvailable } from "./host.ts";
 import { defaultCapabilities } from "./oci-config.ts";
@@ -9,7 +10,7 @@ import { detectRuntime, detectTools } from "./runtime.ts";
 import { defaultSeccomp } from "./seccomp.ts";
 import { seccompCache } from "./seccomp-cache.ts";
 import { openStateDir } from "./state-dir.ts";
-import { type Host, prepareStep, usesCgroups } from "./step.ts";
+import { type Host, type PreparedStep, prepareStep, usesCgroups } from "./step.ts";
 import type { Executor, ExitStatus, Mount, ProcessIO, ProcessSpec, RootMount } from "./types.ts";
 
 export interface ExecutorOptions {
@@ -40,15 +41,21 @@ export async function createExecutor(options: ExecutorOptions): Promise<Executor
     seccomp: seccompAvailable() ? seccompCache(runtime, profile, state.shared, tools.sh) : undefined,
     isOpaque: (directory) => getXattr(directory, "trusted.overlay.opaque")?.toString() === "y",
   };
+  const chains = openChainPool(tools, state.path);
+  chains.prepare();
   const running = new Set<Chain>();
   return {
     runtime: `${runtime.kind} ${runtime.version}`,
     createUpper: () => state.create("upper").path,
-    run: (root, process, mounts, io, signal) => runStep(host, running, { root, process, mounts, io, signal }),
+    run: (root, process, mounts, io, signal) =>
+      runStep(host, chains, running, { root, process, mounts, io, signal }),
     kill: () => {
       for (const chain of running) chain.kill();
     },
-    close: () => state.close(),
+    close: () => {
+      chains.close();
+      state.close();
+    },
   };
 }
 
@@ -60,25 +67,30 @@ interface StepRequest {
   readonly signal: AbortSignal;
 }
 
-async function runStep(host: Host, running: Set<Chain>, request: StepRequest): Promise<ExitStatus> {
+async function runStep(
+  host: Host,
+  chains: ChainPool,
+  running: Set<Chain>,
+  request: StepRequest,
+): Promise<ExitStatus> {
   const { io, signal } = request;
   throwIfAborted(signal);
-  const step = prepareStep(host, request.root, request.process, request.mounts, io);
+  const chain = chains.take(io);
   const errors = errorTail();
-  const chain = spawnChain(host.tools, step.chain, {
-    ...io,
-    onOutput: (stream, data) => {
-      if (stream === 2) errors.add(data);
-      io.onOutput?.(stream, data);
-    },
-  });
   const abort = (): void => chain.terminate();
   running.add(chain);
   signal.addEventListener("abort", abort, { once: true });
   let exit: ChainExit;
+  let step: PreparedStep;
   try {
-    step.writeConfig();
-    chain.start();
+    // Written to disk while the chain's programs are loaded.
+    step = prepareStep(host, request.root, request.process, request.mounts, io);
+    chain.start(step.name, (stream, data) => {
+      if (stream === 2) errors.add(data);
+      io.onOutput?.(stream, data);
+    });
+    // After this one is on its way: making a process blocks for a while.
+    setImmediate(chains.prepare);
     io.onStart?.((name) => chain.forward(name));
     exit = await chain.exited;
   } catch (error) {

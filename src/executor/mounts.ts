@@ -1,10 +1,10 @@
 import { lstatSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { BuildError } from "../core/index.ts";
-import type { OverlayMount } from "./chain.ts";
 import type { MountPoint } from "./mount-points.ts";
 import type { OciMount } from "./oci-config.ts";
 import { type OpaqueTest, resolveInLowers } from "./rootfs-lookup.ts";
+import type { OverlayMount } from "./start-script.ts";
 import type { Mount } from "./types.ts";
 
 /** Options of an overlay; `lowers` topmost first. All paths are relative to the state directory. */

@@ -1,7 +1,6 @@
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { BuildError } from "../core/index.ts";
-import type { ChainSpec, OverlayMount } from "./chain.ts";
 import type { CgroupMode } from "./host.ts";
 import { createMountPoints, createWorkingDirectory, systemMountPoints } from "./mount-points.ts";
 import { makeDirectory, overlayOptions, prepareMount } from "./mounts.ts";
@@ -11,6 +10,7 @@ import { rlimits } from "./rlimits.ts";
 import { type OpaqueTest, readInLowers } from "./rootfs-lookup.ts";
 import type { Runtime, Tools } from "./runtime.ts";
 import type { SeccompSetting } from "./seccomp-cache.ts";
+import { type OverlayMount, startScript } from "./start-script.ts";
 import { cgroupParent, containerId, type StateDir } from "./state-dir.ts";
 import type { Mount, ProcessIO, ProcessSpec, RootMount } from "./types.ts";
 import { resolveUser } from "./users.ts";
@@ -27,9 +27,8 @@ export interface Host {
 
 /** A step that is ready to be started, but for its configuration. */
 export interface PreparedStep {
-  readonly chain: ChainSpec;
-  /** Writes what the chain reads after `start()`; done while its first programs are loaded. */
-  writeConfig(): void;
+  /** Name of its directory in the state directory. */
+  readonly name: string;
   /** What the runtime itself reported. */
   runtimeLog(): string;
   finish(): void;
@@ -38,7 +37,7 @@ export interface PreparedStep {
 /** The kernel's limit on lower layers, one of which holds the mount points. */
 const largestStack = 500;
 
-/** Lays out a step's directory: overlay directories and links, network files, the place of the bundle. */
+/** Lays out a step's directory: overlay directories and links, network files, the bundle and the script that starts it. */
 export function prepareStep(
   host: Host,
   root: RootMount,
@@ -60,44 +59,42 @@ export function prepareStep(
   const extra = mounts.map((mount, index) => prepareMount(mount, index, step, link, host.isOpaque));
   const setting = host.seccomp?.({ stepDir: step.path, runtimeState: join(runtimeRoot, id) });
 
-  const writeConfig = (): void => {
-    const { isOpaque } = host;
-    const user = resolveUser(process.user, {
-      passwd: readInLowers(topFirst, "/etc/passwd", isOpaque),
-      group: readInLowers(topFirst, "/etc/group", isOpaque),
-    });
-    const cwd = process.cwd || "/";
-    createWorkingDirectory(upper, topFirst, cwd, user, isOpaque);
-    createMountPoints(
-      inside("p"),
-      topFirst,
-      [...systemMountPoints, ...extra.map((mount) => mount.point)],
-      isOpaque,
-    );
-    const hostname = process.hostname || defaultHostname;
-    writeFileSync(inside("hosts"), hostsFile(hostname, process.extraHosts), { mode: 0o644 });
-    writeFileSync(inside("resolv.conf"), resolvConf(process.network !== "none"), { mode: 0o644 });
-    const config = ociConfig({
-      rootfs: inside("m"),
-      args: process.args,
-      env: process.env,
-      cwd,
-      user,
-      hostname,
-      terminal: io.tty === true,
-      network: process.network === "none" ? "none" : "host",
-      mounts: extra.map((mount) => mount.oci),
-      rlimits: rlimits(process.ulimits, io.onWarning ?? (() => {})),
-      hostsFile: inside("hosts"),
-      resolvConfFile: inside("resolv.conf"),
-      seccomp: setting?.seccomp,
-      annotations: setting?.annotations ?? {},
-      ...(setting?.hooks === undefined ? {} : { hooks: setting.hooks }),
-      cgroups: host.cgroups,
-      cgroupsPath: usesCgroups(host.runtime, host.cgroups) ? `${cgroupParent}/${id}` : undefined,
-    });
-    writeFileSync(inside("config.json"), JSON.stringify(config), { mode: 0o600 });
-  };
+  const { isOpaque } = host;
+  const user = resolveUser(process.user, {
+    passwd: readInLowers(topFirst, "/etc/passwd", isOpaque),
+    group: readInLowers(topFirst, "/etc/group", isOpaque),
+  });
+  const cwd = process.cwd || "/";
+  createWorkingDirectory(upper, topFirst, cwd, user, isOpaque);
+  createMountPoints(
+    inside("p"),
+    topFirst,
+    [...systemMountPoints, ...extra.map((mount) => mount.point)],
+    isOpaque,
+  );
+  const hostname = process.hostname || defaultHostname;
+  writeFileSync(inside("hosts"), hostsFile(hostname, process.extraHosts), { mode: 0o644 });
+  writeFileSync(inside("resolv.conf"), resolvConf(process.network !== "none"), { mode: 0o644 });
+  const config = ociConfig({
+    rootfs: inside("m"),
+    args: process.args,
+    env: process.env,
+    cwd,
+    user,
+    hostname,
+    terminal: io.tty === true,
+    network: process.network === "none" ? "none" : "host",
+    mounts: extra.map((mount) => mount.oci),
+    rlimits: rlimits(process.ulimits, io.onWarning ?? (() => {})),
+    hostsFile: inside("hosts"),
+    resolvConfFile: inside("resolv.conf"),
+    seccomp: setting?.seccomp,
+    annotations: setting?.annotations ?? {},
+    ...(setting?.hooks === undefined ? {} : { hooks: setting.hooks }),
+    cgroups: host.cgroups,
+    cgroupsPath: usesCgroups(host.runtime, host.cgroups) ? `${cgroupParent}/${id}` : undefined,
+  });
+  writeFileSync(inside("config.json"), JSON.stringify(config), { mode: 0o600 });
 
   const lowers = [`${step.name}/p`, ...topFirst.map(link)];
   const short = relative(host.state.path, upper);
@@ -106,14 +103,14 @@ export function prepareStep(
     options: overlayOptions(lowers, short.startsWith("..") ? `${step.name}/l` : short, `${step.name}/w`),
     target: `${step.name}/m`,
   };
+  const start = startScript({
+    mounts: [rootMount, ...extra.flatMap((mount) => mount.overlay ?? [])],
+    command: runtimeCommand(host, { root: runtimeRoot, log, bundle: step.path, id }),
+    hideUnifiedCgroup: host.cgroups === "hybrid" && host.runtime.kind === "crun",
+  });
+  writeFileSync(inside("start.sh"), start, { mode: 0o600 });
   return {
-    chain: {
-      directory: host.state.path,
-      mounts: [rootMount, ...extra.flatMap((mount) => mount.overlay ?? [])],
-      command: runtimeCommand(host, { root: runtimeRoot, log, bundle: step.path, id }),
-      hideUnifiedCgroup: host.cgroups === "hybrid" && host.runtime.kind === "crun",
-    },
-    writeConfig,
+    name: step.name,
     runtimeLog: () => readIfPresent(log),
     finish: () => setting?.finish(),
   };

@@ -1,0 +1,51 @@
+import type { ChildProcess } from "node:child_process";
+import { catchesTerm, childrenOf, descendants, signalProcess } from "./process-tree.ts";
+
+/** How a chain is stopped, and how a signal reaches what runs in it. */
+export interface ChainSignals {
+  /** Asks the processes in the container to end, then kills them: after 10 s, or as soon as none of them cleans up. */
+  terminate(): void;
+  kill(): void;
+  /** Passes a signal on to the first process in the container. */
+  forward(signal: NodeJS.Signals): void;
+}
+
+const graceMs = 10_000;
+const pollMs = 50;
+
+/** The chain is setpriv that became unshare; its only child is the shell that becomes the runtime. */
+export function chainSignals(child: ChildProcess): ChainSignals {
+  let timer: NodeJS.Timeout | undefined;
+  const alive = (): boolean =>
+    child.pid !== undefined && child.exitCode === null && child.signalCode === null;
+  const runtime = (): number | undefined => childrenOf(child.pid!)[0];
+  const contained = (): number[] => {
+    const pid = runtime();
+    return pid === undefined ? [] : descendants(pid);
+  };
+  const kill = (): void => {
+    clearInterval(timer);
+    if (!alive()) return;
+    // The runtime is the first process of its namespace: the kernel kills all others there before it is gone,
+    // and unshare ends after that.
+    signalProcess(runtime() ?? child.pid!, "SIGKILL");
+  };
+  child.once("exit", () => clearInterval(timer));
+  return {
+    kill,
+    terminate() {
+      if (!alive() || timer !== undefined) return;
+      const deadline = performance.now() + graceMs;
+      for (const pid of contained()) signalProcess(pid, "SIGTERM");
+      const look = (): void => {
+        if (performance.now() > deadline || !contained().some(catchesTerm)) kill();
+      };
+      timer = setInterval(look, pollMs);
+      look();
+    },
+    forward(signal) {
+      const pid = contained()[0];
+      if (pid !== undefined) signalProcess(pid, signal);
+    },
+  };
+}
