@@ -1,6 +1,16 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { registryAddress } from "./engine.ts";
 import { type ListingEntry, listRootfs } from "./listing.ts";
@@ -32,7 +42,11 @@ export function makeBaseImages(directory: string, cache: string): BaseImage[] {
   const busybox = busyboxLayer(cache);
   const fixtures = fixtureLayer();
   const path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-  const base = { Env: [path, "BASE_NAME=reference"], Cmd: ["sh"], Labels: { "org.example.base": "reference" } };
+  const base = {
+    Env: [path, "BASE_NAME=reference"],
+    Cmd: ["sh"],
+    Labels: { "org.example.base": "reference" },
+  };
   const tool = { path: "opt/tool", type: "directory" } as const;
   const tools = [
     tool,
@@ -40,7 +54,11 @@ export function makeBaseImages(directory: string, cache: string): BaseImage[] {
     { path: "opt/tool/README", type: "file", data: Buffer.from("A tool.\n") },
     { path: "opt/current", type: "symlink", mode: 0o777, linkname: "tool" },
   ] as const;
-  const triggers = { OnBuild: ["ENV TRIGGERED=yes", "COPY app.txt /srv/app.txt"], WorkingDir: "/srv", User: "app" };
+  const triggers = {
+    OnBuild: ["ENV TRIGGERED=yes", "COPY app.txt /srv/app.txt"],
+    WorkingDir: "/srv",
+    User: "app",
+  };
   return [
     writeImage(directory, "base", base, [busybox, fixtures]),
     writeImage(directory, "tools", { WorkingDir: "/opt/tool" }, [tools]),
@@ -51,7 +69,19 @@ export function makeBaseImages(directory: string, cache: string): BaseImage[] {
 function busyboxLayer(cache: string): TarInput[] {
   const busybox = busyboxOfDebian(cache);
   const applets = execFileSync(busybox, ["--list"], { encoding: "utf8" }).trim().split("\n");
-  const directories = ["bin", "dev", "etc", "proc", "run", "sbin", "sys", "usr", "usr/bin", "usr/sbin", "var"];
+  const directories = [
+    "bin",
+    "dev",
+    "etc",
+    "proc",
+    "run",
+    "sbin",
+    "sys",
+    "usr",
+    "usr/bin",
+    "usr/sbin",
+    "var",
+  ];
   const passwd = [
     "root:x:0:0:root:/root:/bin/sh",
     "daemon:x:1:1:daemon:/usr/sbin:/bin/false",
@@ -110,10 +140,16 @@ function busyboxOfDebian(cache: string): string {
   try {
     // apt fetches as a user of its own, who must be able to write here.
     chmodSync(download, 0o777);
-    execFileSync("apt-get", ["-q", "download", "busybox-static"], { cwd: download, stdio: ["ignore", "ignore", "pipe"] });
+    execFileSync("apt-get", ["-q", "download", "busybox-static"], {
+      cwd: download,
+      stdio: ["ignore", "ignore", "pipe"],
+    });
     const archive = readdirSync(download).find((name) => name.endsWith(".deb"));
     if (archive === undefined) throw new Error("apt-get download busybox-static left no package");
-    const content = execFileSync("dpkg-deb", ["--fsys-tarfile", archive], { cwd: download, maxBuffer: 1 << 28 });
+    const content = execFileSync("dpkg-deb", ["--fsys-tarfile", archive], {
+      cwd: download,
+      maxBuffer: 1 << 28,
+    });
     const busybox = readTar(content).find(({ path }) => path.endsWith("bin/busybox"));
     if (busybox === undefined) throw new Error(`${archive} has no bin/busybox`);
     writeFileSync(join(download, "busybox"), busybox.data, { mode: 0o755 });
@@ -137,7 +173,8 @@ function writeImage(
     writeFileSync(join(layout, "blobs/sha256", hex), data);
     return { mediaType, digest: `sha256:${hex}`, size: data.length };
   };
-  const addJson = (mediaType: string, value: unknown) => addBlob(mediaType, Buffer.from(JSON.stringify(value)));
+  const addJson = (mediaType: string, value: unknown) =>
+    addBlob(mediaType, Buffer.from(JSON.stringify(value)));
   const archives = layers.map((layer) => writeTar(layer.map((entry) => ({ mtime: epoch, ...entry }))));
   const blobs = archives.map((archive) => addBlob("application/vnd.oci.image.layer.v1.tar", archive));
   const diffIds = blobs.map(({ digest }) => digest);
@@ -170,4 +207,3 @@ function writeImage(
 export function withBases(text: string, bases: readonly Pick<BaseImage, "name" | "reference">[]): string {
   return bases.reduce((result, { name, reference }) => result.replaceAll(`@${name}@`, reference), text);
 }
-

@@ -115,7 +115,9 @@ function splitProgress(stderr: string): { messages: ProgressMessage[]; rest: str
   };
 }
 
-function readProgress(messages: readonly ProgressMessage[]): Pick<BuildxResult, "vertices" | "warnings" | "logs"> {
+function readProgress(
+  messages: readonly ProgressMessage[],
+): Pick<BuildxResult, "vertices" | "warnings" | "logs"> {
   const vertices = new Map<string, PrintedVertex>();
   const logs: Record<string, Buffer[]> = {};
   const warnings: PrintedWarning[] = [];
@@ -140,6 +142,8 @@ function readProgress(messages: readonly ProgressMessage[]): Pick<BuildxResult, 
   return {
     vertices: [...vertices.values()],
     warnings,
-    logs: Object.fromEntries(Object.entries(logs).map(([key, chunks]) => [key, Buffer.concat(chunks).toString()])),
+    logs: Object.fromEntries(
+      Object.entries(logs).map(([key, chunks]) => [key, Buffer.concat(chunks).toString()]),
+    ),
   };
 }

@@ -35,7 +35,12 @@ export type SetupStep =
   | { readonly make: "hardlink"; readonly path: string; readonly target: string }
   /** `count` files `path`/0000, 0001, … */
   | { readonly make: "files"; readonly path: string; readonly count: number }
-  | { readonly make: "tar"; readonly path: string; readonly gzip?: boolean; readonly entries: readonly TarStep[] };
+  | {
+      readonly make: "tar";
+      readonly path: string;
+      readonly gzip?: boolean;
+      readonly entries: readonly TarStep[];
+    };
 
 export interface TarStep extends Pick<TarInput, "path" | "type" | "uid" | "gid" | "mtime" | "linkname"> {
   readonly mode?: string;
@@ -61,7 +66,11 @@ export function readCase(name: string): Case {
 }
 
 /** Makes the case's context in the empty directory `into`: modes, times and owners are fixed. */
-export function makeContext(name: string, into: string, bases: readonly Pick<BaseImage, "name" | "reference">[]): void {
+export function makeContext(
+  name: string,
+  into: string,
+  bases: readonly Pick<BaseImage, "name" | "reference">[],
+): void {
   copyTree(join(casesDirectory, name), into);
   const dockerfile = join(into, "Dockerfile");
   writeFileSync(dockerfile, withBases(readFileSync(dockerfile, "utf8"), bases));
@@ -88,21 +97,25 @@ function makeStep(context: string, step: SetupStep): void {
   switch (step.make) {
     case "file":
       writeFileSync(path, step.content ?? "");
-      return chmodSync(path, Number.parseInt(step.mode ?? "644", 8));
+      chmodSync(path, Number.parseInt(step.mode ?? "644", 8));
+      break;
     case "directory":
       mkdirSync(path, { recursive: true });
-      return chmodSync(path, Number.parseInt(step.mode ?? "755", 8));
+      chmodSync(path, Number.parseInt(step.mode ?? "755", 8));
+      break;
     case "symlink":
-      return symlinkSync(step.target, path);
+      symlinkSync(step.target, path);
+      break;
     case "hardlink":
-      return linkSync(join(context, step.target), path);
+      linkSync(join(context, step.target), path);
+      break;
     case "files":
       mkdirSync(path);
       for (let i = 0; i < step.count; i++) writeFileSync(join(path, String(i).padStart(4, "0")), `${i}\n`);
-      return;
+      break;
     case "tar": {
       const archive = writeTar(step.entries.map(tarInput));
-      return writeFileSync(path, step.gzip ? gzipSync(archive) : archive);
+      writeFileSync(path, step.gzip ? gzipSync(archive) : archive);
     }
   }
 }

@@ -3,7 +3,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } f
 import { request } from "node:http";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { writableDirectories, workMount } from "./peers.ts";
+import { workMount, writableDirectories } from "./peers.ts";
 
 /**
  * A real Docker engine in the peers' root, with namespaces of its own for mounts, processes and network. Everything

@@ -4,7 +4,9 @@ import { readTar, type TarEntry } from "./tar.ts";
 
 /** An image out of an OCI archive (a tar of an OCI layout), taken apart. */
 export interface ExportedImage {
-  readonly manifest: { readonly layers: readonly { readonly digest: string; readonly mediaType: string }[] | null };
+  readonly manifest: {
+    readonly layers: readonly { readonly digest: string; readonly mediaType: string }[] | null;
+  };
   readonly config: ImageConfig;
   /** Entries of each layer, base first, in the order of the layer's archive. */
   readonly layers: readonly (readonly TarEntry[])[];

@@ -51,7 +51,8 @@ function applyLayer(tree: Map<string, Node>, layer: readonly TarEntry[]): void {
     if (split(entry.path).name.startsWith(whiteout)) continue;
     if (entry.type === "hardlink") {
       const node = tree.get(entry.linkname.replace(/^\.?\//, ""));
-      if (node === undefined) throw new Error(`hardlink ${entry.path} to ${entry.linkname}, which is not there`);
+      if (node === undefined)
+        throw new Error(`hardlink ${entry.path} to ${entry.linkname}, which is not there`);
       tree.set(entry.path, node);
       continue;
     }
@@ -120,7 +121,7 @@ export function compareListing(
   const left = new Map(expected.map((entry) => [entry.path, entry]));
   const right = new Map(actual.map((entry) => [entry.path, entry]));
   const paths = [...new Set([...left.keys(), ...right.keys()])].sort(byteOrder);
-  return paths.flatMap((path) => {
+  return paths.flatMap((path): ListingDifference[] => {
     const [a, b] = [left.get(path), right.get(path)];
     if (a === undefined) return [{ path, actual: b!, properties: [] }];
     if (b === undefined) return [{ path, expected: a, properties: [] }];

@@ -59,16 +59,20 @@ async function recordAll(
   }
 }
 
+/** Debian builds the engine without BuildKit's version in it; these are the ones that its releases name. */
+const buildkitInEngine: Readonly<Record<string, string>> = { "28.5.2": "v0.25.2" };
+
 async function versionsOf(root: string): Promise<Versions> {
   const ask = async (...args: string[]) => {
     const { status, stdout, stderr } = await docker(root, args);
     if (status !== 0) throw new Error(`docker ${args.join(" ")}: ${stderr.trim()}`);
     return stdout.trim();
   };
-  const builder = await ask("buildx", "inspect");
-  const [engine, platform] = (await ask("version", "--format", "{{.Server.Version}} {{.Server.Os}}/{{.Server.Arch}}")).split(" ");
+  const [engine, platform] = (
+    await ask("version", "--format", "{{.Server.Version}} {{.Server.Os}}/{{.Server.Arch}}")
+  ).split(" ");
   return {
-    buildkit: /BuildKit version:\s*(\S+)/.exec(builder)?.[1] ?? "unknown",
+    buildkit: buildkitInEngine[engine!.split("+")[0]!] ?? `the one in Docker ${engine}`,
     docker: engine!,
     buildx: (await ask("buildx", "version")).split(" ")[1] ?? "unknown",
     platform: platform!,

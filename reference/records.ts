@@ -102,7 +102,9 @@ export function imageFacts(
   bases: readonly BaseImage[],
   since: number,
 ): Required<Pick<CaseRecord, "config" | "layers" | "rootfs">> {
-  const base = bases.find(({ diffIds }) => diffIds.every((id, index) => image.config.rootfs.diff_ids?.[index] === id));
+  const base = bases.find(({ diffIds }) =>
+    diffIds.every((id, index) => image.config.rootfs.diff_ids?.[index] === id),
+  );
   const listing = listRootfs(image.layers, since);
   return {
     config: withoutTimes(image.config),
@@ -116,7 +118,12 @@ function layerEntry({ path, type, mode, uid, gid, linkname }: TarEntry): LayerEn
   return { path, type, mode: mode.toString(8).padStart(4, "0"), owner: `${uid}:${gid}`, ...target };
 }
 
-function withoutTimes({ created: _created, rootfs: _rootfs, history, ...rest }: ImageConfig): Record<string, unknown> {
+function withoutTimes({
+  created: _created,
+  rootfs: _rootfs,
+  history,
+  ...rest
+}: ImageConfig): Record<string, unknown> {
   return { ...rest, history: (history ?? []).map(({ created: _when, ...step }) => step) };
 }
 

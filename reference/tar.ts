@@ -32,7 +32,10 @@ const types: Readonly<Record<string, TarType>> = {
   "5": "directory",
   "6": "fifo",
 };
-const flags = Object.fromEntries(Object.entries(types).map(([flag, type]) => [type, flag])) as Record<TarType, string>;
+const flags = Object.fromEntries(Object.entries(types).map(([flag, type]) => [type, flag])) as Record<
+  TarType,
+  string
+>;
 
 /** Reads a whole archive; throws on types and extensions that it does not know. */
 export function readTar(archive: Buffer): TarEntry[] {
@@ -66,7 +69,8 @@ export function readTar(archive: Buffer): TarEntry[] {
         gid: Number(pax("gid") ?? number(header, 116, 8)),
         mtime: Math.floor(Number(pax("mtime") ?? number(header, 136, 12))),
         linkname: pax("linkpath") ?? longLink ?? field(157, 100),
-        device: type === "char" || type === "block" ? `${number(header, 329, 8)}:${number(header, 337, 8)}` : "",
+        device:
+          type === "char" || type === "block" ? `${number(header, 329, 8)}:${number(header, 337, 8)}` : "",
         xattrs: xattrsOf(extended),
         data: type === "file" ? data : Buffer.alloc(0),
       });
@@ -137,7 +141,9 @@ export function writeTar(entries: readonly TarInput[]): Buffer {
 }
 
 function paxFor(entry: TarInput): Buffer {
-  const records = Object.entries(entry.xattrs ?? {}).map(([key, value]) => paxRecord(`${xattrPrefix}${key}`, value));
+  const records = Object.entries(entry.xattrs ?? {}).map(([key, value]) =>
+    paxRecord(`${xattrPrefix}${key}`, value),
+  );
   if (needsPax(entry.path)) records.unshift(paxRecord("path", Buffer.from(entry.path, "latin1")));
   return Buffer.concat(records);
 }
