@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BuildError, bytePathOf } from "../core/index.ts";
@@ -77,6 +77,30 @@ export async function makeDebian(
   ];
   const env = { ...(tools.env ?? process.env), SOURCE_DATE_EPOCH: String(bootstrapEpoch) };
   await runTool("mmdebstrap", args, { ...tools, env, input: `${sources.join("\n")}\n` });
+  await appendDev(file, tools);
+}
+
+/**
+ * mmdebstrap either packs `/dev` with device nodes in it, which no image needs and only root can unpack, or leaves it
+ * out altogether; but a container's `/dev` has to be mounted on something.
+ */
+async function appendDev(file: string, tools: BootstrapTools): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), "dev-"));
+  try {
+    mkdirSync(join(directory, "dev"), { mode: 0o755 });
+    const owner = ["--owner=root:0", "--group=root:0", "--mode=0755", `--mtime=@${bootstrapEpoch}`];
+    const args = [
+      "--append",
+      `--file=${file}`,
+      "--format=ustar",
+      ...owner,
+      `--directory=${directory}`,
+      "./dev",
+    ];
+    await runTool("tar", args, tools);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
 }
 
 /** Makes a root filesystem of Debian's busybox-static as a tar at `file`. Needs neither root nor mmdebstrap. */

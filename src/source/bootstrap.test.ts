@@ -162,12 +162,14 @@ describe("debian", { skip: withoutDebian }, () => {
     assert.equal(run("awk", 'BEGIN { print "awk" }'), "awk\n", "alternatives are set up");
     assert.match(run("dpkg-query", "--status", "apt"), /install ok installed/);
     assert.match(run("apt-get", "--version"), /^apt /);
-    for (const path of ["etc/hostname", "etc/resolv.conf", "usr/share/man/man1", "var/lib/apt/lists/lock"])
+    for (const path of ["etc/hostname", "etc/resolv.conf", "usr/share/man/man1"])
       assert.ok(!existsSync(join(root, path)), path);
-    assert.deepEqual(readdirSync(join(root, "dev")), []);
-    assert.ok(
-      existsSync(join(root, "usr/share/doc/gcc/copyright")) || existsSync(join(root, "usr/share/doc/gcc")),
+    const lists = readdirSync(join(root, "var/lib/apt/lists"));
+    assert.deepEqual(
+      lists.filter((name) => name.includes("Packages")),
+      [],
     );
+    assert.ok(existsSync(join(root, "usr/share/doc/libc6/copyright")), "licences stay");
   });
 
   test("says which package there is not", async () => {
