@@ -10,7 +10,7 @@ import {
   shownWarnings,
   type Warning,
 } from "../dockerfile/index.ts";
-import { inOrder, type LlbEdge, type ProxyEnv } from "../llb/index.ts";
+import { type LlbEdge, type LlbVertex, type ProxyEnv, unifyVertices } from "../llb/index.ts";
 import { defaultCapabilities } from "./capabilities.ts";
 import { normalisePlatform, platformOf, withPlatform } from "./image.ts";
 import type { ImageConfig } from "./image-config.ts";
@@ -47,16 +47,18 @@ export async function dockerfileToLlb(
   const states = convertStages(graph, origins, build, used);
   const final = states.get(graph.target)!;
   const baseConfig = baseConfigOf(graph, origins);
+  const unified = final.edge === undefined ? undefined : unifyVertices(final.edge);
+  const vertices: ReadonlyMap<Digest, LlbVertex> = unified?.vertices ?? new Map();
   return {
-    edge: final.edge,
+    edge: unified?.edge,
     config: finishConfig(final, options, targetPlatform),
     historyVertices: final.historyVertices,
-    stages: graph.stages.map((stage) => stageResult(stage, states.get(stage.index))),
+    stages: graph.stages.map((stage) => stageResult(stage, states.get(stage.index), vertices)),
     target: graph.target,
     platform: targetPlatform,
     ...(baseConfig !== undefined && { baseConfig }),
     warnings: allWarnings(source, graph, warnings, options),
-    usesContext: uses(final.edge, build.mainContext.edge!.vertex.digest),
+    usesContext: vertices.has(build.mainContext.edge!.vertex.digest),
   };
 }
 
@@ -192,7 +194,11 @@ function askedPlatform(image: ImageConfig, asked: Platform): Platform {
   return same ? { ...own, ...asked } : asked;
 }
 
-function stageResult(stage: StageGraph["stages"][number], state: StageState | undefined): StageResult {
+function stageResult(
+  stage: StageGraph["stages"][number],
+  state: StageState | undefined,
+  vertices: ReadonlyMap<Digest, LlbVertex>,
+): StageResult {
   return {
     index: stage.index,
     name: stage.name ?? "",
@@ -200,9 +206,14 @@ function stageResult(stage: StageGraph["stages"][number], state: StageState | un
     baseName: stage.baseName,
     needed: stage.needed,
     reason: stage.needed ? "" : stage.reasonText,
-    edge: state?.edge,
+    edge: state?.edge && unifiedEdge(state.edge, vertices),
     ...(state !== undefined && { config: state.image }),
   };
+}
+
+/** The edge in the target's graph, which has one object for each vertex. */
+function unifiedEdge({ vertex, index }: LlbEdge, vertices: ReadonlyMap<Digest, LlbVertex>): LlbEdge {
+  return { vertex: vertices.get(vertex.digest) ?? vertex, index };
 }
 
 function baseConfigOf(graph: StageGraph, origins: Origins): Uint8Array | undefined {
@@ -221,8 +232,4 @@ function allWarnings(
 ): readonly FrontendWarning[] {
   const shown = shownWarnings([...graph.warnings, ...converted], source.dockerfile);
   return [...shown, ...unusedArguments(source, options.buildArgs ?? {})];
-}
-
-function uses(edge: LlbEdge | undefined, digest: Digest): boolean {
-  return edge !== undefined && inOrder(edge.vertex).some((vertex) => vertex.digest === digest);
 }

@@ -1,5 +1,7 @@
 import {
   canonicalReference,
+  type Digest,
+  digestOf,
   familiarReference,
   formatPlatform,
   formatReference,
@@ -142,8 +144,14 @@ async function resolveName(request: Request, options: FrontendOptions, bridge: B
     platform,
     resolveMode: options.imageResolveMode ?? "default",
     name: `[context ${key}] load metadata for ${ref}`,
+    vertex: lookUpDigest("docker-image", ref, platform),
   });
   return { ...imageOrigin(resolved, platform), key };
+}
+
+/** BuildKit shows a look-up under the digest of what it looks for. */
+function lookUpDigest(scheme: string, ref: string, platform: Platform): Digest {
+  return digestOf(`${scheme}://${ref}${formatPlatform(platform)}`);
 }
 
 async function resolveImage(
@@ -158,6 +166,7 @@ async function resolveImage(
     platform,
     resolveMode: options.imageResolveMode ?? "default",
     name: `[${prefix}internal] load metadata for ${ref}`,
+    vertex: lookUpDigest("docker-image", ref, platform),
   });
   return imageOrigin(resolved, platform);
 }
@@ -175,6 +184,7 @@ async function resolveLayout(
     platform,
     resolveMode: options.imageResolveMode ?? "default",
     name: `[context ${key}] load metadata for ${ref}`,
+    vertex: lookUpDigest("oci-layout", ref, platform),
     ociStore: context.store,
   });
   return { ...imageOrigin({ ...resolved, ref }, platform), key, ociStore: context.store };

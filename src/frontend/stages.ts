@@ -278,7 +278,7 @@ function originEdge(
 }
 
 /** BuildKit's is random; one of ours keeps digests stable. */
-const defaultSession = "stagewright";
+export const defaultSession = "stagewright";
 
 /** The main context, asked for no more than `paths`. */
 export function mainContextSource(options: BuildContext["options"], paths: Set<string>): FileSource {

@@ -16,6 +16,8 @@ export interface ResolveRequest {
   readonly platform: Platform;
   /** How the progress calls the look-up: `[internal] load metadata for …`. */
   readonly name: string;
+  /** Digest that the look-up has in the progress, as if it were a vertex. */
+  readonly vertex: Digest;
   readonly resolveMode: ImageResolveMode;
   /** Set when the image comes from an OCI layout that the caller lends. */
   readonly ociStore?: string;

@@ -8,4 +8,5 @@ export { encodeDefinition, inOrder, marshalDefinition } from "./marshal.ts";
 export * from "./op.ts";
 export { compareText } from "./order.ts";
 export * from "./source.ts";
+export { unifyVertices } from "./unify.ts";
 export { decodeDefinition, edgeOf } from "./unmarshal.ts";

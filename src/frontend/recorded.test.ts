@@ -1,0 +1,126 @@
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { BuildError, type Digest, readIgnoreFile } from "../core/index.ts";
+import { inOrder } from "../llb/index.ts";
+import {
+  allCapabilities,
+  type Bridge,
+  definitionSource,
+  dockerfileToLlb,
+  dockerignoreSource,
+  type FrontendOptions,
+  imageConfigJson,
+} from "./index.ts";
+
+/** What a real BuildKit made of the Dockerfiles in `reference/cases`: see `reference/`. */
+interface Recorded {
+  readonly inputs: {
+    readonly dockerfile: string;
+    readonly dockerignore?: string;
+    readonly target?: string;
+    readonly buildArgs?: Readonly<Record<string, string>>;
+    readonly labels?: Readonly<Record<string, string>>;
+  };
+  readonly session?: string;
+  readonly vertices: readonly { digest: Digest; name: string; inputs?: readonly Digest[] }[];
+  readonly warnings: readonly { short?: string; message?: string }[];
+  readonly failure?: string;
+  readonly config?: { readonly history: readonly unknown[] };
+}
+
+const directory = join(import.meta.dirname, "../../reference/recorded");
+
+function read<T>(name: string): T {
+  return JSON.parse(readFileSync(join(directory, name), "utf8")) as T;
+}
+
+function recordedBridge(lookUps: Map<string, Digest>): Bridge {
+  const { images } = read<{ images: readonly { reference: string; config: object }[] }>("bases.json");
+  return {
+    resolveImage(ref, { name, vertex }) {
+      lookUps.set(name, vertex);
+      const found = images.find(({ reference }) => reference === ref);
+      if (found === undefined) throw new BuildError("not-found", `${ref}: not recorded`);
+      const digest = ref.slice(ref.indexOf("@") + 1) as Digest;
+      return Promise.resolve({ ref, digest, config: Buffer.from(JSON.stringify(found.config)) });
+    },
+  };
+}
+
+function optionsOf({ inputs, session }: Recorded): FrontendOptions {
+  const { target, buildArgs, labels, dockerignore } = inputs;
+  return {
+    file: "Dockerfile",
+    buildPlatform: { os: "linux", architecture: "amd64" },
+    imageResolveMode: "local",
+    capabilities: allCapabilities,
+    ...(session !== undefined && { sessionId: session }),
+    ...(target !== undefined && { target }),
+    ...(buildArgs !== undefined && { buildArgs }),
+    ...(labels !== undefined && { labels }),
+    ...(dockerignore !== undefined && { excludePatterns: readIgnoreFile(dockerignore).patterns }),
+  };
+}
+
+/** Vertices that are no part of the graph: look-ups and exports. */
+const besides =
+  /^(\[internal\] load (metadata|build definition|\.dockerignore)|exporting |resolving provenance)/;
+
+const cases = existsSync(directory)
+  ? readdirSync(directory)
+      .filter((name) => name !== "bases.json")
+      .sort()
+  : [];
+
+test("there is something to compare with", () => assert.ok(cases.length > 50));
+
+for (const name of cases) {
+  const recorded = read<Recorded>(name);
+  test(`${name}: digests, image configuration and history are BuildKit's`, async () => {
+    const options = optionsOf(recorded);
+    const lookUps = new Map<string, Digest>();
+    const result = await dockerfileToLlb(recorded.inputs.dockerfile, options, recordedBridge(lookUps)).catch(
+      (error: unknown) => error,
+    );
+    if (recorded.failure !== undefined && result instanceof BuildError) return;
+    if (result instanceof Error) throw result;
+    const { edge, config } = result as Awaited<ReturnType<typeof dockerfileToLlb>>;
+    const vertices = edge === undefined ? [] : inOrder(edge.vertex);
+    const printed = recorded.vertices.filter((vertex) => !besides.test(vertex.name));
+    if (recorded.failure === undefined) {
+      assert.deepEqual(
+        namesByDigest(vertices.map((v) => ({ ...v, name: v.metadata.name }))),
+        namesByDigest(printed),
+      );
+      assert.deepEqual(withoutPlatformDigests(JSON.parse(imageConfigJson(config))), recorded.config);
+    } else {
+      const ours = new Set(vertices.map((vertex) => vertex.digest));
+      for (const vertex of printed) assert.ok(ours.has(vertex.digest), vertex.name);
+    }
+    checkInternals(recorded, options, lookUps);
+  });
+}
+
+function namesByDigest(vertices: readonly { digest: string; name: string }[]): Record<string, string> {
+  return Object.fromEntries(vertices.map(({ digest, name }) => [digest, name] as const).sort());
+}
+
+function withoutPlatformDigests({ rootfs: _, history, ...rest }: Record<string, unknown>): unknown {
+  const steps = (history as readonly Record<string, unknown>[] | undefined) ?? [];
+  return { ...rest, history: steps.map(({ created: _when, ...step }) => step) };
+}
+
+function checkInternals(
+  { vertices }: Recorded,
+  options: FrontendOptions,
+  lookUps: ReadonlyMap<string, Digest>,
+): void {
+  for (const { name, digest } of vertices) {
+    if (name.startsWith("[internal] load build definition"))
+      assert.equal(definitionSource(options).digest, digest);
+    if (name === "[internal] load .dockerignore") assert.equal(dockerignoreSource(options).digest, digest);
+    if (name.startsWith("[internal] load metadata")) assert.equal(lookUps.get(name), digest);
+  }
+}
