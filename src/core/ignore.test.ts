@@ -129,7 +129,10 @@ test("a walk forgets an exception that had nothing to take back, as fsutil's doe
 
 test("both ways of matching agree", () => {
   let seed = 1;
-  const random = (n: number) => (seed = (seed * 48271) % 2147483647) % n;
+  const random = (n: number) => {
+    seed = (seed * 48271) % 2147483647;
+    return seed % n;
+  };
   const text = (alphabet: string, length: number) =>
     Array.from({ length: random(length) }, () => alphabet[random(alphabet.length)]).join("");
   let matches = 0;

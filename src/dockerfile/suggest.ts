@@ -1,3 +1,9 @@
+/** Nobody needs help with longer names, and comparing them takes long. */
+const longestName = 100;
+
+/** Nor with a choice of more than this. */
+const mostOptions = 2000;
+
 /**
  * The option nearest to `value`, at most two edits away; undefined when none is, or when one is equal (then
  * the name was not the mistake). With `ignoreCase` the answer takes the case of `value`.
@@ -10,7 +16,10 @@ export function suggest(
   const wanted = ignoreCase ? value.toLowerCase() : value;
   let best: string | undefined;
   let least = 3;
+  let tried = 0;
+  if (value.length > longestName) return undefined;
   for (const option of options) {
+    if (++tried > mostOptions) break;
     const candidate = ignoreCase ? option.toLowerCase() : option;
     if (candidate === wanted) return undefined;
     if (Math.abs(candidate.length - wanted.length) >= least) continue;

@@ -65,10 +65,15 @@ function skips({ skip }: Pick<CheckOptions, "skip">, rule: string): boolean {
 }
 
 function optionsAbove(dockerfile: Dockerfile, line: number): Pick<CheckOptions, "skip"> {
-  const node = dockerfile.instructions.find(
-    ({ range }) => range.start.line <= line && line <= range.end.line,
-  );
-  const option = node?.comments.map((text) => /^check\s*=\s*(\S+)/i.exec(text)?.[1]).find(Boolean);
+  const { instructions } = dockerfile;
+  let low = 0;
+  for (let high = instructions.length; low + 1 < high; ) {
+    const middle = (low + high) >> 1;
+    if (instructions[middle]!.range.start.line <= line) low = middle;
+    else high = middle;
+  }
+  const comments = instructions[low]?.comments ?? [];
+  const option = comments.map((text) => /^check\s*=\s*(\S+)/i.exec(text)?.[1]).find(Boolean);
   if (option === undefined) return { skip: new Set() };
   try {
     return parseCheckOptions(option);

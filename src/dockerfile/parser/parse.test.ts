@@ -1,7 +1,10 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: variables of Dockerfiles
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { BuildError, type SourceRange } from "../../core/index.ts";
+import { shownWarnings } from "../lint/index.ts";
+import { planStages, readStages } from "../stages/index.ts";
 import type { InstructionNode } from "./ast.ts";
 import { detectSyntax, parseDockerfile, printDockerfile, textAt } from "./index.ts";
 
@@ -44,7 +47,7 @@ for (const file of readdirSync(folder).filter((name) => name.endsWith(".Dockerfi
       "",
     ].join("\n");
     const expected = new URL(file.replace(".Dockerfile", ".txt"), folder);
-    if (process.env["UPDATE_GOLDEN"]) writeFileSync(expected, actual);
+    if (process.env.UPDATE_GOLDEN) writeFileSync(expected, actual);
     assert.equal(actual, readFileSync(expected, "utf8"));
     assert.equal(printDockerfile(dockerfile), bytes.toString("utf8"));
   });
@@ -95,6 +98,29 @@ test("ten megabytes are refused at once", () => {
   assert.equal(error.code, "resource-exhausted");
   assert.match(error.message, /10\.8 MB/);
   assert.ok(performance.now() - start < 1000);
+});
+
+test("hostile files of allowed size take little time", () => {
+  const cases = [
+    Buffer.concat([Buffer.from("FROM a\n"), Buffer.alloc(2_000_000, "#\xe9\nCMD x\n", "latin1")]),
+    Buffer.from(`FROM a\nRUN ${"x \\\n".repeat(900_000)}`),
+    Buffer.from(`FROM a\nRUN ${"<<".repeat(30_000)}`),
+    Buffer.from(`FROM a\n${"ONBUILD ".repeat(8000)}RUN x`),
+    Buffer.from(`FROM ${"$x".repeat(30_000)}`),
+    Buffer.from(`FROM a\nCOPY --${"x".repeat(60_000)} a b`),
+    Buffer.from(`FROM a\n${"ENV a b\n".repeat(400_000)}`),
+  ];
+  for (const content of cases) {
+    const start = performance.now();
+    try {
+      const stages = readStages(parseDockerfile(content));
+      shownWarnings(planStages(stages).warnings, stages.dockerfile);
+    } catch (error) {
+      assert.ok(error instanceof BuildError, String(error));
+    }
+    const spent = performance.now() - start;
+    assert.ok(spent < 8000, `${content.toString("latin1", 0, 30)}: ${spent} ms`);
+  }
 });
 
 test("bytes that are not UTF-8 are allowed in comments only", () => {

@@ -181,8 +181,9 @@ function readHeredocs(
 
 /** Comments may hold any bytes; what becomes part of the image must be text. */
 function refuseBadText(source: SourceText, range: SourceRange, badLines: ReadonlySet<number>): void {
-  for (const number of badLines) {
-    if (number < range.start.line || number > range.end.line) continue;
+  if (badLines.size === 0) return;
+  for (let number = range.start.line; number <= range.end.line; number++) {
+    if (!badLines.has(number)) continue;
     throw errorAt(source, range, "invalid-argument", `line ${number} is not valid UTF-8`, {
       hint: "save the Dockerfile as UTF-8",
     });

@@ -20,6 +20,9 @@ import type {
   StageSource,
 } from "./types.ts";
 
+/** ONBUILD multiplies: a small file could ask for billions of instructions. */
+const mostTriggers = 100_000;
+
 /** A stage whose base is known, but not yet who needs it. */
 export type ConnectedStage = Omit<Stage, "needed" | "reason" | "reasonText">;
 
@@ -42,9 +45,8 @@ export function planStages(source: DockerfileStages, options: PlanOptions = {}):
   const connected = connect(source, names, globalArgs, options, warnings);
   const target = targetOf(stages, options.target);
   const planned = reach(connected, target, dockerfile.source);
-  warnings.push(...stageWarnings(planned));
   const needed = planned.filter((stage) => stage.needed).map((stage) => stage.index);
-  return { stages: planned, target, needed, globalArgs, warnings };
+  return { stages: planned, target, needed, globalArgs, warnings: [...warnings, ...stageWarnings(planned)] };
 }
 
 function globalScope(
@@ -69,9 +71,18 @@ function connect(
   const byName = new Map(
     source.stages.flatMap(({ name, index }) => (name === undefined ? [] : [[name, index]])),
   );
+  let inherited = 0;
   return bases.map((stage) => {
     if (stage.replacedBy !== undefined) return { ...stage, triggers: [], uses: [] };
     const triggers = triggersFor(stage, bases, names, options);
+    inherited += triggers.length;
+    if (inherited > mostTriggers)
+      throw errorAt(
+        names.source,
+        stage.from.range,
+        "resource-exhausted",
+        "too many ONBUILD triggers in all stages",
+      );
     const uses = [...triggers, ...stage.instructions].flatMap((item) => usesOf(item, names, byName));
     return { ...stage, triggers, uses };
   });
