@@ -3,7 +3,7 @@ import { BuildError } from "../core/index.ts";
 import { getXattr } from "../sys/index.ts";
 import type { Chain, ChainExit } from "./chain.ts";
 import { type ChainPool, openChainPool } from "./chain-pool.ts";
-import { exitCodeOf } from "./exit-code.ts";
+import { endOfStep } from "./exit-code.ts";
 import { cgroupMode, requireRoot, requireUpperSupport, seccompAvailable } from "./host.ts";
 import { defaultCapabilities } from "./oci-config.ts";
 import { detectRuntime, detectTools } from "./runtime.ts";
@@ -31,7 +31,7 @@ export async function createExecutor(options: ExecutorOptions): Promise<Executor
   mkdirSync(options.stateDir, { recursive: true, mode: 0o700 });
   requireUpperSupport(options.stateDir);
   const state = openStateDir(options.stateDir);
-  const cgroups = cgroupMode();
+  const cgroups = cgroupMode(runtime.kind);
   const profile = defaultSeccomp(defaultCapabilities, { guardDevices: !usesCgroups(runtime, cgroups) });
   const host: Host = {
     runtime,
@@ -103,7 +103,9 @@ async function runStep(
   step.finish();
   throwIfAborted(signal);
   if (exit.setupError !== undefined) throw setupFailed(exit);
-  return { code: exitCodeOf(exit.code, step.runtimeLog(), errors.text()) };
+  const end = endOfStep(exit.code, host.runtime.kind, step.runtimeLog(), errors.text());
+  if ("code" in end) return end;
+  throw new BuildError("internal", `${host.runtime.path} cannot run a step: ${end.runtimeError}`);
 }
 
 function throwIfAborted(signal: AbortSignal): void {

@@ -5,6 +5,8 @@ import { BuildError } from "../core/index.ts";
 export type CgroupMode = "v2" | "hybrid" | "v1" | "none";
 
 const capSysAdmin = 21n;
+/** The capability to raise resource limits. */
+export const capSysResource = 24n;
 const overlayMagic = 0x794c7630;
 const cgroup2Magic = 0x63677270;
 
@@ -15,7 +17,7 @@ export function requireRoot(): void {
       hint: "builds without RUN work everywhere",
     });
   const isRoot = process.geteuid?.() === 0;
-  if (isRoot && (effectiveCapabilities() >> capSysAdmin) & 1n) return;
+  if (isRoot && hasCapability(capSysAdmin)) return;
   throw new BuildError(
     "failed-precondition",
     isRoot ? "RUN needs the capability CAP_SYS_ADMIN, which this process does not have" : "RUN needs root",
@@ -27,9 +29,10 @@ export function requireRoot(): void {
   );
 }
 
-function effectiveCapabilities(): bigint {
+/** Whether this process has a capability, by its number. */
+export function hasCapability(number: bigint): boolean {
   const match = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "latin1"));
-  return match === null ? 0n : BigInt(`0x${match[1]}`);
+  return match !== null && ((BigInt(`0x${match[1]}`) >> number) & 1n) === 1n;
 }
 
 /**
@@ -47,11 +50,14 @@ export function requireUpperSupport(directory: string): void {
   );
 }
 
-/** What /sys/fs/cgroup is. `none` also where it cannot be written, as in most containers. */
-export function cgroupMode(): CgroupMode {
+/**
+ * What /sys/fs/cgroup is. `none` also where a step can have no group of its own: where it cannot be written, as in most
+ * containers, and where crun cannot lock memory for the program that guards the devices.
+ */
+export function cgroupMode(runtime: "crun" | "runc"): CgroupMode {
   try {
-    const writable = isWritable("/sys/fs/cgroup");
-    if (statfsSync("/sys/fs/cgroup").type === cgroup2Magic) return writable ? "v2" : "none";
+    const usable = isWritable("/sys/fs/cgroup") && (runtime === "runc" || hasCapability(capSysResource));
+    if (statfsSync("/sys/fs/cgroup").type === cgroup2Magic) return usable ? "v2" : "none";
     if (exists("/sys/fs/cgroup/unified/cgroup.controllers")) return "hybrid";
     return exists("/sys/fs/cgroup/devices") ? "v1" : "none";
   } catch {

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { BuildError } from "../core/index.ts";
+import { capSysResource, hasCapability } from "./host.ts";
 import type { ProcessSpec } from "./types.ts";
 
 export interface OciRlimit {
@@ -26,8 +27,6 @@ const limitNames: Readonly<Record<string, string>> = {
   sigpending: "pending signals",
   stack: "stack size",
 };
-
-const capSysResource = 24n;
 
 /**
  * Limits as the runtime takes them. Without CAP_SYS_RESOURCE a hard limit cannot be raised: it stays what it is, and
@@ -63,9 +62,4 @@ function currentHard(label: string): number {
   const line = text.split("\n").find((candidate) => candidate.toLowerCase().startsWith(`max ${label}`));
   const hard = line?.slice(26).trim().split(/\s+/)[1];
   return hard === undefined || hard === "unlimited" ? Number.POSITIVE_INFINITY : Number(hard);
-}
-
-function hasCapability(bit: bigint): boolean {
-  const match = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "latin1"));
-  return match !== null && ((BigInt(`0x${match[1]}`) >> bit) & 1n) === 1n;
 }
