@@ -9,7 +9,7 @@ import { defaultCapabilities } from "./oci-config.ts";
 import { detectRuntime, detectTools } from "./runtime.ts";
 import { defaultSeccomp } from "./seccomp.ts";
 import { seccompCache } from "./seccomp-cache.ts";
-import { openStateDir } from "./state-dir.ts";
+import { openStateDir, sweep } from "./state-dir.ts";
 import { type Host, type PreparedStep, prepareStep, usesCgroups } from "./step.ts";
 import type { Executor, ExitStatus, Mount, ProcessIO, ProcessSpec, RootMount } from "./types.ts";
 
@@ -30,6 +30,7 @@ export async function createExecutor(options: ExecutorOptions): Promise<Executor
   const runtime = await detectRuntime(options.runtime);
   mkdirSync(options.stateDir, { recursive: true, mode: 0o700 });
   requireUpperSupport(options.stateDir);
+  sweep(options.stateDir);
   const state = openStateDir(options.stateDir);
   const cgroups = cgroupMode(runtime.kind);
   const profile = defaultSeccomp(defaultCapabilities, { guardDevices: !usesCgroups(runtime, cgroups) });

@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { cannotRunSteps, remove, temporaryDirectory } from "./testing/busybox.ts";
+
+/** Makes an executor in a process of its own, started by `wrapper`; gives back what it printed. */
+function makeExecutor(
+  wrapper: readonly string[],
+  stateDir: string,
+  before = "",
+  env: NodeJS.ProcessEnv = process.env,
+): string {
+  const program = `
+    import { createExecutor } from ${JSON.stringify(join(import.meta.dirname, "index.ts"))};
+    ${before}
+    try {
+      const executor = await createExecutor({ stateDir: ${JSON.stringify(stateDir)} });
+      console.log("made", executor.runtime);
+    } catch (error) {
+      console.log(error.code + ": " + error.message + " | " + error.hint);
+    }`;
+  const command = [...wrapper, process.execPath, "--input-type=module-typescript", "-e", program];
+  const { stdout, stderr } = spawnSync(command[0]!, command.slice(1), {
+    encoding: "utf8",
+    env,
+    timeout: 20_000,
+  });
+  assert.equal(stderr, "");
+  return stdout;
+}
+
+describe("a machine that cannot run steps says why", { skip: cannotRunSteps() }, () => {
+  let base: string;
+  before(() => {
+    base = temporaryDirectory();
+  });
+  after(() => remove(base));
+
+  test("it can where everything is there, and an executor that nobody closes keeps no process alive", () => {
+    const started = performance.now();
+    assert.match(makeExecutor([], join(base, "run")), /^made (crun|runc) \d/);
+    assert.ok(performance.now() - started < 4000);
+  });
+
+  test("not root", () => {
+    const output = makeExecutor([], join(base, "run"), "process.setegid(65534); process.seteuid(65534);");
+    assert.match(output, /^failed-precondition: RUN needs root \| .*builds without RUN/);
+  });
+
+  test("root without CAP_SYS_ADMIN", () => {
+    const output = makeExecutor(
+      ["setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin"],
+      join(base, "run"),
+    );
+    assert.match(output, /^failed-precondition: RUN needs the capability CAP_SYS_ADMIN.*--privileged/);
+  });
+
+  test("no runtime, no system tools", () => {
+    const empty = join(base, "empty");
+    mkdirSync(empty);
+    const output = makeExecutor([], join(base, "run"), "", { PATH: empty });
+    assert.match(
+      output,
+      /^failed-precondition: RUN needs the program \w+, which is not on PATH \| .*util-linux/,
+    );
+    const preferred = makeExecutor(
+      [],
+      join(base, "run"),
+      `process.env.PATH = "/usr/bin:/bin:/usr/sbin:/sbin";`,
+    );
+    assert.match(preferred, /^made/);
+  });
+
+  test("a store on overlayfs", () => {
+    for (const name of ["lower", "upper", "work", "merged"]) mkdirSync(join(base, name));
+    const mount = `cd '${base}' && mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work merged && exec "$@"`;
+    const output = makeExecutor(["unshare", "-m", "sh", "-c", mount, "sh"], join(base, "merged/run"));
+    assert.match(output, /^failed-precondition: the store .*merged\/run is on overlayfs.*--root/);
+  });
+});
