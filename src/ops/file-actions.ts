@@ -96,7 +96,10 @@ export function symlink(fs: Staging, action: SymlinkAction, owner: Owner | undef
 
 export function rm(fs: Staging, action: RmAction): void {
   const path = cleanPath(bytePathOf(action.path));
-  if (!action.allowWildcard) return removePath(fs, path, action.allowNotFound);
+  if (!action.allowWildcard) {
+    removePath(fs, path, action.allowNotFound);
+    return;
+  }
   const resolve = (start: BytePath) => resolveParent(fs, start);
   for (const match of expandWildcards(fs, path, resolve) ?? []) removePath(fs, match, action.allowNotFound);
 }

@@ -151,8 +151,8 @@ function copySource(
     inodes: new Map(),
     pending: [],
   };
-  if (node.type !== "directory") return copyLeaf(copier, node, target);
-  copyTop(copier, followed, node, target);
+  if (node.type === "directory") copyTop(copier, followed, node, target);
+  else copyLeaf(copier, node, target);
 }
 
 function isDirectoryPath(dest: BytePath): boolean {
@@ -209,7 +209,8 @@ function copyPath(
     if (copier.include?.excludesEntry(text, parentInclude) === false) return;
     if (copier.exclude?.excludesEntry(text, parentExclude) === true) return;
     copyPendingDirectories(copier);
-    return copyLeaf(copier, node, target);
+    copyLeaf(copier, node, target);
+    return;
   }
   const include = copier.include?.enter(text, parentInclude);
   const exclude = copier.exclude?.enter(text, parentExclude);
@@ -262,9 +263,11 @@ function copyLeaf(copier: Copier, node: Node, target: BytePath): void {
   }
   const first = node.inode === undefined ? undefined : copier.inodes.get(node.inode);
   const linked = first === undefined ? undefined : copier.fs.lookup(first);
-  if (linked !== undefined) return copier.fs.put(target, linked);
-  if (node.inode !== undefined) copier.inodes.set(node.inode, target);
-  putNode(copier, target, node);
+  if (linked !== undefined) copier.fs.put(target, linked);
+  else {
+    if (node.inode !== undefined) copier.inodes.set(node.inode, target);
+    putNode(copier, target, node);
+  }
 }
 
 function putNode(copier: Copier, target: BytePath, node: Node, existing?: Node): void {

@@ -46,9 +46,8 @@ function hintFor(source: string, input: FileInput | undefined, from: Tree): stri
 function exclusionOf(source: BytePath, exclude: LocalTree["exclude"]): string | undefined {
   const rule = createIgnoreMatcher(exclude).explain(textOf(source));
   if (rule === undefined) return undefined;
-  const line =
-    rule.line === undefined || !("name" in exclude) ? "" : `line ${rule.line} of ${exclude.name}: `;
-  return `it is excluded by ${line}${rule.pattern}`;
+  const line = rule.line === undefined ? "" : `line ${rule.line} of `;
+  return `it is excluded by ${line}${"name" in exclude ? exclude.name : "the exclude patterns"}: ${rule.exception ? "!" : ""}${rule.pattern}`;
 }
 
 /** A path that differs from `source` by little: a name in the same directory, or the same name elsewhere near. */

@@ -4,7 +4,9 @@ import { BuildError } from "../core/index.ts";
 export type ModeChange = (mode: number, directory: boolean) => number;
 
 const permissions: Readonly<Record<string, number>> = { r: 0o444, w: 0o222, x: 0o111, s: 0o6000 };
-const classes: Readonly<Record<string, number>> = { u: 0o4700, g: 0o2070, o: 0o0007, a: 0o6777 };
+/** setuid, setgid and all permissions; the sticky bit is nobody's. */
+const everyone = 0o6777;
+const classes: Readonly<Record<string, number>> = { u: 0o4700, g: 0o2070, o: 0o0007, a: everyone };
 
 /**
  * Parses a symbolic mode as chmod(1) has it, with a umask of 0: `u=rwX,go=rX`, `a+x`, `g=u`, `+t`; octal digits
@@ -30,7 +32,7 @@ type Change = (mode: number, original: number, directory: boolean) => number;
 
 function changeOf(who: string, operator: string, letters: string): Change {
   const others = who !== "" && /^o+$/.test(who);
-  let mask = who === "" ? classes["a"]! : [...who].reduce((bits, name) => bits | classes[name]!, 0);
+  let mask = who === "" ? everyone : [...who].reduce((bits, name) => bits | classes[name]!, 0);
   if (letters.includes("t") && !others) mask |= 0o1000;
   const onlyCopies = /^[ugo]+$/.test(letters);
   const cleared = onlyCopies ? mask & 0o777 : mask;

@@ -37,10 +37,16 @@ function packChange(
   sources: Sources,
 ): void {
   refuseWhiteoutName(change.path);
-  if (change.kind === "delete") return writer.whiteout(change.path);
+  if (change.kind === "delete") {
+    writer.whiteout(change.path);
+    return;
+  }
   const { path, node } = change;
   const first = node.inode === undefined ? undefined : names.get(node.inode);
-  if (first !== undefined) return writer.add(entryOf(path, node, { type: "hardlink", linkname: first }));
+  if (first !== undefined) {
+    writer.add(entryOf(path, node, { type: "hardlink", linkname: first }));
+    return;
+  }
   if (node.inode !== undefined) names.set(node.inode, path);
   addNode(writer, path, node, sources);
   if (change.opaque) writer.opaque(path);
@@ -49,9 +55,9 @@ function packChange(
 function addNode(writer: LayerWriter, path: BytePath, node: Node, sources: Sources): void {
   const linkname = node.type === "symlink" ? (node.link ?? "") : "";
   const entry = entryOf(path, node, { type: node.type, linkname });
-  if (node.type !== "file" || node.size === 0 || node.content === undefined) return writer.add(entry);
   const { content } = node;
-  if (content.kind === "host") addHostFile(writer, entry, content);
+  if (node.type !== "file" || node.size === 0 || content === undefined) writer.add(entry);
+  else if (content.kind === "host") addHostFile(writer, entry, content);
   else sources.use(content, node.size, (bytes) => writer.add(entry, bytes));
 }
 
@@ -126,15 +132,22 @@ interface Sources {
 function openSources(): Sources {
   const archives = new Map<BytePath, number>();
   const archive = (file: BytePath): number => {
-    let fd = archives.get(file);
-    if (fd === undefined) archives.set(file, (fd = openSync(fsPath(file), "r")));
+    const open = archives.get(file);
+    if (open !== undefined) return open;
+    const fd = openSync(fsPath(file), "r");
+    archives.set(file, fd);
     return fd;
   };
   return {
     use(content, size, add) {
-      if (content.kind === "bytes") return add(content);
-      if (content.kind === "range")
-        return add({ kind: "fd", fd: archive(content.file), position: content.position, size });
+      if (content.kind === "bytes") {
+        add(content);
+        return;
+      }
+      if (content.kind === "range") {
+        add({ kind: "fd", fd: archive(content.file), position: content.position, size });
+        return;
+      }
       const bytes = content.view.open(content.path);
       try {
         add({ kind: "fd", fd: bytes.fd, position: bytes.position, size: bytes.size });

@@ -99,9 +99,9 @@ function stagingOf(state: State): Staging {
     staged.set(path, node);
     if (path === "") return;
     const parent = parentOf(path);
-    let names = kids.get(parent);
-    if (names === undefined) kids.set(parent, (names = new Set()));
-    names.add(nameOf(path));
+    const names = kids.get(parent);
+    if (names) names.add(nameOf(path));
+    else kids.set(parent, new Set([nameOf(path)]));
   };
 
   return {

@@ -60,7 +60,10 @@ function unpackMember(unpacking: Unpacking, member: TarMember): void {
   if (path === "") return;
   if (path !== into) makeDirectories(fs, parentOf(path), 0o755, owner, unspecifiedTime);
   const existing = fs.lookup(path);
-  if (member.flag === "1") return unpackHardlink(unpacking, member, path);
+  if (member.flag === "1") {
+    unpackHardlink(unpacking, member, path);
+    return;
+  }
   const type = nodeTypes[member.flag];
   if (type === undefined) throw refused(member, `unknown type ${JSON.stringify(member.flag)}`);
   if (existing && !(existing.type === "directory" && type === "directory")) fs.remove(path);

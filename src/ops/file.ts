@@ -1,6 +1,6 @@
 import { BuildError, type BytePath, type Digest, digestOfFields, runInWorker } from "../core/index.ts";
 import type { LayerStore } from "../layer/index.ts";
-import type { ChownOpt, CopyAction, FileOp } from "../llb/index.ts";
+import type { ChownOpt, CopyAction, FileOp, LlbVertex } from "../llb/index.ts";
 import type { LayerId, LayerSource } from "../snapshot/index.ts";
 import type { CacheKey, Ingredient, JobContext, Op } from "../solver/index.ts";
 import { type FileInput, openInput } from "./file-inputs.ts";
@@ -19,17 +19,19 @@ import { type FileRun, type FileRunResult, runFileOp } from "./file-run.ts";
 import { answersAlike } from "./file-staging.ts";
 import type { Ref } from "./ref.ts";
 
-/** A layer that a file op made, with the answers of the base that it depends on. JSON. */
+/** A layer that a file op made, with what the base it was made for answered where the op looked. JSON. */
 export interface CachedLayer {
   readonly layer: LayerId;
+  /** Paths (names in a directory, where one ends in a slash) and what was there. */
   readonly visits: readonly (readonly [BytePath, string])[];
 }
 
 /**
- * Layers by layer key: what was copied, how, and by whom it is owned, but not onto what. A layer found here is put on
+ * Layers by layer key: what was copied, how, and for which owner, but not onto what. A layer found here is put on
  * today's base when that base gives the same answers, which gives every COPY what `--link` promises.
  */
 export interface LayerCache {
+  /** Newest first. */
   get(key: Digest): Promise<readonly CachedLayer[]>;
   put(key: Digest, layers: readonly CachedLayer[]): Promise<void>;
 }
@@ -38,10 +40,8 @@ export interface FileOpDependencies {
   readonly layers: Pick<LayerStore, "adoptPacked" | "record" | "sources">;
   /** Gives fresh temporary paths on the store's filesystem. */
   readonly content: { temporary(): string };
-  /** Left out where the cache is not to be used (`--no-cache`). */
+  /** Left out where the cache is not to be used. */
   readonly layerCache?: LayerCache;
-  /** What messages call the inputs: `context`, a stage's name. */
-  readonly inputNames?: readonly string[];
   /** Tells where else a missing source exists (`it is in stage build`), if that is cheap to know. */
   readonly elsewhere?: (source: string) => Promise<string | undefined>;
 }
@@ -63,10 +63,12 @@ const worker = new URL(
  * An LLB file op: copy, mkdir, mkfile, rm and symlink, carried out over the indexes of its inputs, without a mount. Each output is
  * the base's layers and one new layer, which is empty when nothing changed (as BuildKit counts layers).
  *
+ * `names` says what messages call the inputs.
+ *
  * Keys: the definition key is the actions and the inputs' keys. The content key has, instead of the keys of inputs that are only
  * copied from, the digests of what is copied.
  */
-export function fileOp(op: FileOp, dependencies: FileOpDependencies): Op<Ref> {
+export function fileOp(op: FileOp, dependencies: FileOpDependencies, names: readonly string[] = []): Op<Ref> {
   const digests = new Map<CopyAction, Promise<SelectionDigest>>();
   return {
     weight: 1,
@@ -76,9 +78,18 @@ export function fileOp(op: FileOp, dependencies: FileOpDependencies): Op<Ref> {
       return keyOf([{ name: "definition", value: definition }, ...inputIngredients(inputKeys)]);
     },
     contentKey: (inputs, inputKeys, context) =>
-      contentKey({ op, dependencies, inputs, context, digests }, inputKeys),
-    exec: (inputs, context) => execute({ op, dependencies, inputs, context, digests }),
+      contentKey({ op, names, dependencies, inputs, context, digests }, inputKeys),
+    exec: (inputs, context) => execute({ op, names, dependencies, inputs, context, digests }),
   };
+}
+
+/** What messages call the inputs of a vertex: `context` for a directory of the caller, else the step that made it. */
+export function inputNames(vertex: LlbVertex): string[] {
+  return vertex.inputs.map((input) => {
+    const { body } = input.vertex.op;
+    const local = body?.kind === "source" ? /^local:\/\/(.*)$/.exec(body.identifier) : null;
+    return local?.[1] ?? input.vertex.metadata.name;
+  });
 }
 
 function keyOf(parts: readonly Ingredient[], more: readonly Ingredient[] = []): CacheKey {
@@ -95,6 +106,8 @@ function inputIngredients(keys: readonly (Digest | undefined)[], only?: Readonly
 /** An op with its inputs in hand. */
 interface Work {
   readonly op: FileOp;
+  /** What messages call the inputs. */
+  readonly names: readonly string[];
   readonly dependencies: FileOpDependencies;
   readonly inputs: readonly Ref[];
   readonly context: JobContext;
@@ -128,8 +141,8 @@ async function selectionDigests(work: Work, wanted: (input: number) => boolean):
   const found: SelectionDigest[] = [];
   for (const { input, action } of selections(op, inputs.length)) {
     if (!wanted(input)) continue;
-    let digest = digests.get(action);
-    if (digest === undefined) digests.set(action, (digest = digestOfSelection(work, input, action)));
+    const digest = digests.get(action) ?? digestOfSelection(work, input, action);
+    digests.set(action, digest);
     try {
       found.push(await digest);
     } catch (error) {
@@ -139,14 +152,11 @@ async function selectionDigests(work: Work, wanted: (input: number) => boolean):
   return found;
 }
 
-async function digestOfSelection(
-  { dependencies, inputs, context }: Work,
-  input: number,
-  action: CopyAction,
-): Promise<SelectionDigest> {
+async function digestOfSelection(work: Work, input: number, action: CopyAction): Promise<SelectionDigest> {
+  const { dependencies, inputs, context } = work;
   const ref = inputs[input]!;
   if (ref.kind === "tree") return digestLocalSelection(ref.tree, action, context.signal);
-  const task: SelectionTask = { input: await inputOf(dependencies, ref, input), action };
+  const task: SelectionTask = { input: await inputOf(work, input), action };
   if (entriesOf(dependencies, ref) <= inlineEntries) return digestSelection(task);
   return runInWorker(worker, "digest", task, { signal: context.signal });
 }
@@ -195,7 +205,7 @@ const everything = {
 
 /** Ids that owner names stand for, where they are looked up in an input that is wanted. */
 async function ownerIds(work: Work, wanted: (input: number) => boolean): Promise<Ingredient[]> {
-  const { op, dependencies, inputs } = work;
+  const { op, inputs } = work;
   const found: Ingredient[] = [];
   for (const [i, { action }] of op.actions.entries()) {
     const owner = action.kind === "rm" ? undefined : action.owner;
@@ -207,7 +217,7 @@ async function ownerIds(work: Work, wanted: (input: number) => boolean): Promise
       continue;
     const trees = new Map<number, FileInput>();
     for (const input of inputsOfNames)
-      if (inputs[input] !== undefined) trees.set(input, await inputOf(dependencies, inputs[input], input));
+      if (inputs[input] !== undefined) trees.set(input, await inputOf(work, input));
     const empty: FileInput = { kind: "layers", name: "", sources: [] };
     const ids = resolveOwner(
       owner,
@@ -224,8 +234,9 @@ function namedInputs(owner: ChownOpt | undefined): number[] {
   return [owner?.user, owner?.group].flatMap((option) => (option?.kind === "name" ? [option.input] : []));
 }
 
-async function inputOf(dependencies: FileOpDependencies, ref: Ref, index: number): Promise<FileInput> {
-  const name = dependencies.inputNames?.[index] ?? (ref.kind === "tree" ? ref.tree.name : `input ${index}`);
+async function inputOf({ dependencies, names, inputs }: Work, index: number): Promise<FileInput> {
+  const ref = inputs[index]!;
+  const name = names[index] ?? `input ${index}`;
   if (ref.kind === "tree") {
     const { root, table, digests, exclude } = ref.tree;
     return { kind: "local", name, root, table, digests, exclude };
@@ -247,7 +258,7 @@ async function execute(work: Work): Promise<readonly Ref[]> {
   const outputs = 1 + Math.max(...op.actions.map((action) => action.output));
   const run: FileRun = {
     actions: op.actions,
-    inputs: await Promise.all(inputs.map((ref, i) => inputOf(dependencies, ref, i))),
+    inputs: await Promise.all(inputs.map((_, i) => inputOf(work, i))),
     files: Array.from({ length: outputs }, () => dependencies.content.temporary()),
   };
   const result = isSmall(work)
