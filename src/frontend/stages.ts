@@ -178,7 +178,9 @@ function startStage(
     return enterImage(withoutTriggers({ ...state, edge }));
   }
   if (origin.empty) return enterImage(withoutTriggers(state));
-  const named = nameStep(context, state, plainName(origin.ref), { platform: origin.platform });
+  // BuildKit names FROM before it knows the triggers of the image, and so does not count them there.
+  const known = { ...context, stepCount: context.stepCount - stage.triggers.length };
+  const named = nameStep(known, state, plainName(origin.ref), { platform: origin.platform });
   const edge = originEdge(origin, build, context.paths, () => named.name, stage);
   return enterImage(withoutTriggers({ ...named.state, edge }));
 }
