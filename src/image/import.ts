@@ -27,9 +27,9 @@ export async function importRootfs(
   stores: { readonly content: ContentStore; readonly layers: LayerStore },
   signal?: AbortSignal,
 ): Promise<Image> {
-  return await undoOnFailure(stores.content, async (content) => {
+  return await undoOnFailure(stores, async ({ content, layers }) => {
     const blob = await content.ingest(decompressed(data), {}, signal);
-    const layer = await stores.layers.fromTar(blob, {
+    const layer = await layers.fromTar(blob, {
       refuseDevices: true,
       ...(signal === undefined ? {} : { signal }),
     });
@@ -46,6 +46,6 @@ export async function importRootfs(
         history: [{ created: goTime(created), comment: options.message ?? "Imported from -" }],
       },
     };
-    return await imageFromSnapshot(draft, { ...stores, content }, signal);
+    return await imageFromSnapshot(draft, { content, layers }, signal);
   });
 }

@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { basename } from "node:path";
 import type { ContentStore } from "../../content/index.ts";
 import {
@@ -17,7 +17,7 @@ import { parseConfig } from "../config.ts";
 import { array, object, optional, parseJson, string, strings } from "../json.ts";
 import { encodeManifest, isIndex, parseManifestOrIndex } from "../manifest.ts";
 import { checkLayerCount, manifestDescriptorOf, readImage, snapshotOf } from "../read.ts";
-import type { Image, Manifest } from "../types.ts";
+import type { Image, ImageConfig, Manifest } from "../types.ts";
 import { decompressed } from "./decompress.ts";
 import { blobPath, directoryMembers, type Members, readFile, spoolTar } from "./members.ts";
 import { undoOnFailure } from "./undo.ts";
@@ -50,11 +50,11 @@ export async function loadArchive(
   input: string | Bytes,
   options: LoadOptions,
 ): Promise<readonly LoadedImage[]> {
-  return await undoOnFailure(options.content, async (content) => {
-    const members = await openMembers(input, content, options.signal);
+  return await undoOnFailure(options, async (stores) => {
+    const members = await openMembers(input, stores.content, options.signal);
     try {
-      if (members.has("index.json")) return await loadLayout(members, { ...options, content });
-      if (members.has("manifest.json")) return await loadDocker(members, { ...options, content });
+      if (members.has("index.json")) return await loadLayout(members, { ...options, ...stores });
+      if (members.has("manifest.json")) return await loadDocker(members, { ...options, ...stores });
       throw new BuildError(
         "invalid-argument",
         "not an image archive: neither index.json nor manifest.json is in it",
@@ -103,6 +103,7 @@ async function loadDescriptor(members: Members, entry: Descriptor, options: Load
   const { annotations: _, platform: __, ...target } = entry;
   await ingestTree(members, target, options.content, 0);
   const image = readImage(options.content, target, options.platform ?? hostPlatform());
+  checkPlainLayers(image.manifest, image.config, options.content);
   await snapshotOf(image, options, options.signal);
   return image;
 }
@@ -119,6 +120,9 @@ async function ingestTree(
   if (depth > 4) throw new BuildError("invalid-argument", "index.json: indexes are nested too deep");
   const raw = await members.read(path);
   if (raw === undefined) throw new BuildError("not-found", `image archive: ${path} is missing`);
+  const actual = digestOf(raw);
+  if (actual !== descriptor.digest)
+    throw new BuildError("data-loss", `image archive: ${path} has digest ${actual}`);
   const parsed = parseManifestOrIndex(raw, path);
   const below = isIndex(parsed) ? [] : [parsed.config, ...parsed.layers];
   for (const blob of below)
@@ -206,6 +210,7 @@ async function loadDockerImage(members: Members, entry: DockerEntry, options: Lo
   const configBlob = { mediaType: mediaTypes.ociConfig, digest: digestOf(rawConfig), size: rawConfig.length };
   const packed: Manifest = { schemaVersion: 2, config: configBlob, layers: blobs };
   checkLayerCount(packed, config.rootfs.diff_ids, "manifest.json");
+  checkPlainLayers(packed, config, options.content);
   await snapshotOf({ manifest: packed, config }, options, options.signal);
   const tars = config.rootfs.diff_ids.map((digest) => {
     const size = options.content.stat(digest)?.size;
@@ -217,6 +222,26 @@ async function loadDockerImage(members: Members, entry: DockerEntry, options: Lo
   await options.content.ingestBytes(rawConfig);
   await options.content.ingestBytes(rawManifest);
   return readImage(options.content, manifestDescriptorOf(rawManifest));
+}
+
+/** A layer that is not compressed is its own diffID. (Of compressed ones, the layer store checks the content.) */
+function checkPlainLayers(manifest: Manifest, config: ImageConfig, content: ContentStore): void {
+  config.rootfs.diff_ids.forEach((diffId, i) => {
+    const { digest } = manifest.layers[i]!;
+    if (digest !== diffId && !isCompressed(content.path(digest)))
+      throw new BuildError("data-loss", `image archive: layer ${i + 1} is ${digest} instead of ${diffId}`);
+  });
+}
+
+function isCompressed(file: string): boolean {
+  const magic = Buffer.alloc(4);
+  const descriptor = openSync(file, "r");
+  try {
+    readSync(descriptor, magic);
+  } finally {
+    closeSync(descriptor);
+  }
+  return magic.readUInt16BE() === 0x1f8b || magic.readUInt32BE() === 0x28b52ffd;
 }
 
 function checkConfigName(path: string, raw: Buffer): void {

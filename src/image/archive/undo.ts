@@ -1,29 +1,58 @@
 import { statSync } from "node:fs";
+import { join } from "node:path";
 import type { Blob, ContentStore } from "../../content/index.ts";
 import { type Digest, digestOf } from "../../core/index.ts";
+import { type LayerStore, openLayerStore } from "../../layer/index.ts";
+import type { LayerId } from "../../snapshot/index.ts";
+
+export interface Stores {
+  readonly content: ContentStore;
+  readonly layers: LayerStore;
+}
 
 /**
- * Runs `work` with a content store that remembers which blobs it brought in, and removes them when `work` fails. Blobs
- * that somebody else has used since (their time has changed) stay.
+ * Runs `work` with stores that remember what it brought in, and takes that away when `work` fails. What somebody else has
+ * used since (its time has changed) stays.
  */
 export async function undoOnFailure<T>(
-  content: ContentStore,
-  work: (content: ContentStore) => Promise<T>,
+  { content, layers }: Stores,
+  work: (stores: Stores) => Promise<T>,
 ): Promise<T> {
-  const brought = new Map<Digest, number>();
-  const timesOf = (digest: Digest) => statSync(content.path(digest), { throwIfNoEntry: false });
-  const isThere = (digest: Digest) => timesOf(digest) !== undefined && !brought.has(digest);
-  const remember = (digest: Digest) => {
-    const times = timesOf(digest);
-    if (times !== undefined) brought.set(digest, times.mtimeMs);
+  const blobs = new Map<Digest, number | undefined>();
+  const made = new Map<LayerId, number | undefined>();
+  const timeOfLayer = (id: LayerId) => timeOf(join(content.root, "layers", id));
+  const timeOfBlob = (digest: Digest) => timeOf(content.path(digest));
+  const recording = recordBlobs(content, blobs);
+  // A store of its own: the tars that it unpacks go through `recording` too.
+  const own = openLayerStore(recording);
+  const recordingLayers: LayerStore = {
+    ...own,
+    async fromTar(blob, options) {
+      const known = new Set(Array.from(layers.list(), ({ id }) => id));
+      const id = await own.fromTar(blob, options);
+      if (!known.has(id)) made.set(id, timeOfLayer(id));
+      return id;
+    },
   };
+  try {
+    return await work({ content: recording, layers: recordingLayers });
+  } catch (error) {
+    for (const [id, time] of made) if (timeOfLayer(id) === time) layers.remove(id);
+    for (const [digest, time] of blobs) if (timeOfBlob(digest) === time) content.remove(digest);
+    throw error;
+  }
+}
+
+function recordBlobs(content: ContentStore, brought: Map<Digest, number | undefined>): ContentStore {
+  const isThere = (digest: Digest) => content.stat(digest) !== undefined && !brought.has(digest);
+  const remember = (digest: Digest) => brought.set(digest, timeOf(content.path(digest)));
   const take = async (digest: Digest, ingest: () => Promise<Blob>): Promise<Blob> => {
     const wasThere = isThere(digest);
     const blob = await ingest();
     if (!wasThere) remember(digest);
     return blob;
   };
-  const recording: ContentStore = {
+  return {
     ...content,
     async ingest(data, expected, signal) {
       if (expected?.digest !== undefined)
@@ -31,7 +60,8 @@ export async function undoOnFailure<T>(
       // Which blob it is comes out only at the end: a file born since is ours.
       const start = Date.now();
       const blob = await content.ingest(data, expected, signal);
-      if ((timesOf(blob.digest)?.birthtimeMs ?? 0) >= start) remember(blob.digest);
+      const born = statSync(content.path(blob.digest), { throwIfNoEntry: false })?.birthtimeMs ?? 0;
+      if (born >= start) remember(blob.digest);
       return blob;
     },
     ingestBytes: (bytes, expected) => take(digestOf(bytes), () => content.ingestBytes(bytes, expected)),
@@ -41,10 +71,8 @@ export async function undoOnFailure<T>(
       if (!wasThere) remember(blob.digest);
     },
   };
-  try {
-    return await work(recording);
-  } catch (error) {
-    for (const [digest, time] of brought) if (timesOf(digest)?.mtimeMs === time) content.remove(digest);
-    throw error;
-  }
+}
+
+function timeOf(file: string): number | undefined {
+  return statSync(file, { throwIfNoEntry: false })?.mtimeMs;
 }
