@@ -1,5 +1,13 @@
 import { randomBytes } from "node:crypto";
-import { createReadStream, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import {
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import type { ContentStore } from "../content/index.ts";
@@ -8,11 +16,13 @@ import {
   familiarReference,
   formatReference,
   hostPlatform,
+  isDigest,
   parseReference,
 } from "../core/index.ts";
 import { type Image, type ImageConfig, imageFromSnapshot, imageRecordOf } from "../image/index.ts";
 import type { LayerStore } from "../layer/index.ts";
 import { type ImageRecord, lock, type NameStore } from "../names/index.ts";
+import type { LayerId } from "../snapshot/index.ts";
 import type { ToolOptions } from "./bootstrap-process.ts";
 import {
   type BootstrapRecipe,
@@ -66,13 +76,36 @@ export async function bootstrap(
   const { signal, onLine } = options;
   const tools = { ...(signal === undefined ? {} : { signal }), ...(onLine === undefined ? {} : { onLine }) };
   const { file, cached } = await rootfsTar(recipe, options, tools);
-  const blob = await stores.content.ingest(createReadStream(file) as Bytes, {}, signal);
-  const layer = await stores.layers.fromTar(blob, tools);
+  const layer = await layerOf(file, stores, signal);
   const description = describeRecipe(recipe);
   const config = configOf(recipe, description, familiarReference(name));
   const image = await imageFromSnapshot({ snapshot: { layers: [layer] }, config }, stores, signal);
   const record = await stores.names.set(formatReference(name), imageRecordOf(image));
   return { record, image, recipe: description, cached };
+}
+
+/**
+ * The layer of a cached tar. Its digest is noted beside it, so that a store that has the layer need not read it again.
+ */
+async function layerOf(
+  file: string,
+  { content, layers }: { readonly content: ContentStore; readonly layers: LayerStore },
+  signal: AbortSignal | undefined,
+): Promise<LayerId> {
+  const note = `${file}.digest`;
+  const noted = existsSync(note) ? readFileSync(note, "utf8") : undefined;
+  const known = isDigest(noted) ? layers.byDiffId(noted) : undefined;
+  if (known !== undefined) return known;
+  const blob = await content.ingest(createReadStream(file) as Bytes, {}, signal);
+  const layer = await layers.fromTar(blob, signal === undefined ? {} : { signal });
+  replaceFile(note, blob.digest);
+  return layer;
+}
+
+function replaceFile(file: string, text: string): void {
+  const temporary = `${file}.${randomBytes(6).toString("hex")}.tmp`;
+  writeFileSync(temporary, text);
+  renameSync(temporary, file);
 }
 
 /** `/var/cache/stagewright/bootstrap` for root, else the user's cache directory. */
@@ -99,6 +132,7 @@ async function rootfsTar(
     if (!options.refresh && existsSync(file)) return { file, cached: true };
     if (recipe.kind === "busybox") await makeBusybox(temporary, tools);
     else await makeDebian(recipe, sources, temporary, tools);
+    rmSync(`${file}.digest`, { force: true });
     renameSync(temporary, file);
     return { file, cached: false };
   } finally {
