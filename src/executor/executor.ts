@@ -101,10 +101,11 @@ async function runStep(
     running.delete(chain);
     signal.removeEventListener("abort", abort);
   }
+  const runtimeLog = step.runtimeLog();
   step.finish();
   throwIfAborted(signal);
   if (exit.setupError !== undefined) throw setupFailed(exit);
-  const end = endOfStep(exit.code, host.runtime.kind, step.runtimeLog(), errors.text());
+  const end = endOfStep(exit.code, host.runtime.kind, runtimeLog, errors.text());
   if ("code" in end) return end;
   throw new BuildError("internal", `${host.runtime.path} cannot run a step: ${end.runtimeError}`);
 }

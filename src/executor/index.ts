@@ -1,4 +1,5 @@
+export { type Diagnosis, diagnose } from "./diagnose.ts";
 export { createExecutor, type ExecutorOptions } from "./executor.ts";
-export { detectRuntime, type Runtime } from "./runtime.ts";
+export { detectRuntime, findTool, type Runtime } from "./runtime.ts";
 export { sweep } from "./state-dir.ts";
 export type * from "./types.ts";

@@ -115,15 +115,29 @@ export function sweep(stateDir: string): void {
   }
 }
 
-/** Deleting a big tree takes seconds, so it is renamed into the store's trash. */
+/**
+ * Removes a state directory. What processes wrote can be a big tree, which takes seconds to delete: it is renamed into
+ * the store's trash.
+ */
 function discard(stateDir: string, id: string): void {
   removeCgroups(id);
-  const trash = join(stateDir, "..", "trash");
   const path = join(stateDir, id);
-  if (entriesOf(path).some((name) => name.startsWith("u") || name.startsWith("s"))) {
+  for (const name of entriesOf(path)) if (name.startsWith("s")) removeStep(join(path, name));
+  if (entriesOf(path).some((name) => /^[su]/.test(name))) {
+    const trash = join(stateDir, "..", "trash");
     mkdirSync(trash, { recursive: true, mode: 0o700 });
     renameSync(path, join(trash, `run-${id}`));
   } else rmSync(path, { recursive: true, force: true });
+}
+
+/** Removes a step's directory, unless it holds an upper directory of its own: then it is left for the trash. */
+export function removeStep(path: string): void {
+  if (entriesOf(path).some((name) => /^(u|o\d+)$/.test(name))) return;
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch {
+    // Left for the trash, too.
+  }
 }
 
 /** Parent of the control groups of all steps, below each hierarchy's root. */

@@ -11,7 +11,7 @@ import { type OpaqueTest, readInLowers } from "./rootfs-lookup.ts";
 import type { Runtime, Tools } from "./runtime.ts";
 import type { SeccompSetting } from "./seccomp-cache.ts";
 import { type OverlayMount, startScript } from "./start-script.ts";
-import { cgroupParent, containerId, type StateDir } from "./state-dir.ts";
+import { cgroupParent, containerId, removeStep, type StateDir } from "./state-dir.ts";
 import type { Mount, ProcessIO, ProcessSpec, RootMount } from "./types.ts";
 import { resolveUser } from "./users.ts";
 
@@ -31,6 +31,7 @@ export interface PreparedStep {
   readonly name: string;
   /** What the runtime itself reported. */
   runtimeLog(): string;
+  /** After the last process is gone and `runtimeLog` was read. */
   finish(): void;
 }
 
@@ -112,7 +113,10 @@ export function prepareStep(
   return {
     name: step.name,
     runtimeLog: () => readIfPresent(log),
-    finish: () => setting?.finish(),
+    finish() {
+      setting?.finish();
+      setImmediate(removeStep, step.path);
+    },
   };
 }
 
