@@ -1,4 +1,4 @@
-import { type Digest, hostPlatform, type Platform } from "../core/index.ts";
+import { createIgnoreMatcher, type Digest, hostPlatform, type Platform } from "../core/index.ts";
 import {
   type DockerfileStages,
   detectSyntax,
@@ -15,6 +15,7 @@ import { defaultCapabilities } from "./capabilities.ts";
 import { normalisePlatform, platformOf, withPlatform } from "./image.ts";
 import type { ImageConfig } from "./image-config.ts";
 import { findContext, type Origin, type Origins, resolveOrigins } from "./origins.ts";
+import { joinPath } from "./paths.ts";
 import type { BuildContext, StageState } from "./stage-state.ts";
 import { convertStages, mainContextSource, noPaths, type UsedPaths } from "./stages.ts";
 import type { Bridge, FrontendOptions, FrontendResult, FrontendWarning, StageResult } from "./types.ts";
@@ -142,8 +143,20 @@ function buildContext(
     proxyEnv: proxyEnvOf(options.buildArgs ?? {}),
     capabilities: options.capabilities ?? defaultCapabilities,
     mainContext: mainContextSource(options, used.context),
+    isIgnored: ignoreCheck(source, options),
     warn,
   };
+}
+
+/** The check is experimental: its patterns are compiled only for files that ask for it. */
+function ignoreCheck({ dockerfile }: DockerfileStages, options: FrontendOptions): (path: string) => boolean {
+  const wanted = dockerfile.directives.some(
+    ({ name, value }) => name === "check" && /experimental/i.test(value),
+  );
+  const patterns = options.excludePatterns ?? [];
+  if (!wanted || patterns.length === 0) return () => false;
+  const matcher = createIgnoreMatcher(patterns);
+  return (path) => matcher.excludes(joinPath(".", path));
 }
 
 /** Proxies reach every RUN without an ARG, and leave no trace in the image. Of two spellings the last one wins. */

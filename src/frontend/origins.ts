@@ -1,5 +1,4 @@
 import {
-  canonicalReference,
   type Digest,
   digestOf,
   familiarReference,
@@ -13,7 +12,7 @@ import {
 import type { Dockerfile, Stage, StageGraph, StageReference } from "../dockerfile/index.ts";
 import { normalisePlatform, parseImageConfig } from "./image.ts";
 import type { ImageConfig } from "./image-config.ts";
-import { errorAtRange, invalid } from "./refuse.ts";
+import { errorAtRange } from "./refuse.ts";
 import type { Bridge, FrontendOptions, NamedContext, ResolvedImage } from "./types.ts";
 
 /** What a stage or a `--from` starts from, looked up. */
@@ -194,8 +193,6 @@ function imageOrigin(resolved: ResolvedImage, platform: Platform): ImageOrigin {
   const image = parseImageConfig(resolved.config, resolved.ref);
   const parsed = parseReference(resolved.ref);
   const ref = resolved.digest === undefined ? parsed : { ...parsed, digest: resolved.digest };
-  if (image.os !== "" && image.os !== platform.os)
-    throw invalid(`${canonicalReference(ref)} is for ${image.os}, not for ${formatPlatform(platform)}`);
   return {
     kind: "image",
     ref: formatReference(ref),

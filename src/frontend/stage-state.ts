@@ -29,6 +29,8 @@ export interface StageState {
   readonly args: readonly Pick<ArgDeclaration, "key" | "value">[];
   /** CMD stood in this stage. */
   readonly cmdSet: boolean;
+  /** A WORKDIR stood in this stage or one below. */
+  readonly workdirSet: boolean;
   /** Steps that have been named. */
   readonly stepsNamed: number;
 }
@@ -63,6 +65,8 @@ export interface BuildContext {
   readonly capabilities: ReadonlySet<string>;
   /** The main context; `paths` collects what the Dockerfile takes from it. */
   readonly mainContext: FileSource;
+  /** Whether `.dockerignore` excludes a path; says no when nobody asked for that check. */
+  isIgnored(path: string): boolean;
   warn(warning: Warning): void;
 }
 

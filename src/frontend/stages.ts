@@ -1,10 +1,11 @@
-import type { Digest } from "../core/index.ts";
-import type { Stage, StageGraph, StageInstruction } from "../dockerfile/index.ts";
+import { type Digest, formatPlatform } from "../core/index.ts";
+import { type Stage, type StageGraph, type StageInstruction, warningOf } from "../dockerfile/index.ts";
 import { compareText, imageSource, type LlbEdge, localSource, ociLayoutSource } from "../llb/index.ts";
 import { convertInstruction } from "./convert/index.ts";
 import { enterDirectory } from "./convert/workdir.ts";
-import { defaultPath, emptyImage } from "./image.ts";
-import { type Origin, type Origins, outsideName } from "./origins.ts";
+import { quote } from "./go-text.ts";
+import { defaultPath, emptyImage, normalisePlatform, platformOf } from "./image.ts";
+import { type ImageOrigin, type Origin, type Origins, outsideName } from "./origins.ts";
 import { absolutePath, joinPath } from "./paths.ts";
 import { errorAtRange, invalid } from "./refuse.ts";
 import {
@@ -178,11 +179,22 @@ function startStage(
     return enterImage(withoutTriggers({ ...state, edge }));
   }
   if (origin.empty) return enterImage(withoutTriggers(state));
+  warnOfPlatform(origin, stage, build);
   // BuildKit names FROM before it knows the triggers of the image, and so does not count them there.
   const known = { ...context, stepCount: context.stepCount - stage.triggers.length };
   const named = nameStep(known, state, plainName(origin.ref), { platform: origin.platform });
   const edge = originEdge(origin, build, context.paths, () => named.name, stage);
   return enterImage(withoutTriggers({ ...named.state, edge }));
+}
+
+function warnOfPlatform(origin: ImageOrigin, stage: Stage, build: BuildContext): void {
+  const actual = platformOf(origin.image);
+  if (actual.os === origin.platform.os && actual.architecture === origin.platform.architecture) return;
+  const [have, want] = [actual, origin.platform].map((platform) =>
+    quote(formatPlatform(normalisePlatform(platform))),
+  );
+  const message = `Base image ${stage.baseName} was pulled with platform ${have}, expected ${want} for current build`;
+  build.warn(warningOf("InvalidBaseImagePlatform", message, [stage.from.range]));
 }
 
 /** A stage on another stage: its triggers have become instructions, its own steps are counted from the start. */
@@ -207,6 +219,7 @@ function originState(origin: Origin, stage: Stage, build: BuildContext): StageSt
     historyVertices: image.history.map((): Digest | undefined => undefined),
     args: [],
     cmdSet: false,
+    workdirSet: false,
     stepsNamed: 0,
   };
   const rooted = origin.kind === "local" || (origin.kind === "image" && !origin.empty);

@@ -72,6 +72,33 @@ export const rules = {
     description: "FROM --platform flag should not use a constant value",
     page: "from-platform-flag-const-disallowed",
   },
+  WorkdirRelativePath: {
+    description:
+      "Relative workdir without an absolute workdir declared within the build can have unexpected results if the base image changes",
+    page: "workdir-relative-path",
+  },
+  InvalidBaseImagePlatform: {
+    description: "Base image platform does not match expected target platform",
+    page: "invalid-base-image-platform",
+  },
+  SecretsUsedInArgOrEnv: {
+    description: "Sensitive data should not be used in the ARG or ENV commands",
+    page: "secrets-used-in-arg-or-env",
+  },
+  CopyIgnoredFile: {
+    description: "Attempting to Copy file that is excluded by .dockerignore",
+    page: "copy-ignored-file",
+    experimental: true,
+  },
+  ExposeProtoCasing: {
+    description: "Protocol in EXPOSE instruction should be lowercase",
+    page: "expose-proto-casing",
+  },
+  ExposeInvalidFormat: {
+    description:
+      "IP address and host-port mapping should not be used in EXPOSE instruction. This will become an error in a future release",
+    page: "expose-invalid-format",
+  },
 } as const satisfies Record<string, Rule>;
 
 export type RuleName = keyof typeof rules;

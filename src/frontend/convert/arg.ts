@@ -1,6 +1,7 @@
 import { type ArgInstruction, expandWord } from "../../dockerfile/index.ts";
 import { commit, type StageState, type Step, variablesOf, withVariable } from "../stage-state.ts";
 import { steeringArgs, warnUndefined } from "./expand.ts";
+import { warnOfSecret } from "./secret-names.ts";
 
 /** ARG: `--build-arg` wins, then the default, then an ARG of that name before the first FROM. */
 export function convertArg(state: StageState, step: Step<ArgInstruction>): StageState {
@@ -8,6 +9,7 @@ export function convertArg(state: StageState, step: Step<ArgInstruction>): Stage
   const shown: string[] = [];
   let next = state;
   for (const { key, value: fallback } of step.instruction.args) {
+    warnOfSecret(step, "ARG", key);
     const value =
       build.options.buildArgs?.[key] ??
       (fallback === undefined ? build.globalArgs.get(key) : expandDefault(next, fallback));

@@ -1,4 +1,9 @@
-import type { AddInstruction, CopyInstruction, CopySpec } from "../../dockerfile/index.ts";
+import {
+  type AddInstruction,
+  type CopyInstruction,
+  type CopySpec,
+  warningOf,
+} from "../../dockerfile/index.ts";
 import {
   type CopyAction,
   type FileRequest,
@@ -9,6 +14,7 @@ import {
   parseOwner,
   type VertexOptions,
 } from "../../llb/index.ts";
+import { quote } from "../go-text.ts";
 import { absolutePath, cleanKeepingSlash, cleanPath, joinPath } from "../paths.ts";
 import { invalid, requireCapability } from "../refuse.ts";
 import { commitLayer, type FileSource, type StageState, type Step, variablesOf } from "../stage-state.ts";
@@ -56,7 +62,10 @@ export function copyFiles(
   const edge = linked
     ? linkFiles(state, actions, options, nameStep(stage, state, `LINK ${text}`, naming).name)
     : fileVertex(state.edge, actions, options);
-  for (const source of request.sources) request.from.paths.add(joinPath("/", source));
+  for (const source of request.sources) {
+    request.from.paths.add(joinPath("/", source));
+    if (request.from === stage.build.mainContext) warnOfIgnored(step, request.keyword, source);
+  }
   return commitLayer({ ...named, edge }, stage.build, historyOf(request));
 }
 
@@ -65,6 +74,14 @@ function checkFeatures({ stage: { build } }: Step, request: CopyRequest): void {
   if (request.parents) requireCapability(build, "file.copy.includeexcludepatterns", "COPY --parents");
   if (request.exclude.length > 0)
     requireCapability(build, "file.copy.includeexcludepatterns", `${request.keyword} --exclude`);
+}
+
+function warnOfIgnored(step: Step, keyword: "COPY" | "ADD", source: string): void {
+  const { build } = step.stage;
+  if (!build.isIgnored(source)) return;
+  const verb = keyword === "ADD" ? "Add" : "Copy";
+  const message = `Attempting to ${verb} file ${quote(source)} that is excluded by .dockerignore`;
+  build.warn(warningOf("CopyIgnoredFile", message, [step.range]));
 }
 
 /** `--link`: the files become a layer of their own, which is then stacked on the stage. */

@@ -1,11 +1,13 @@
 import type { EnvInstruction } from "../../dockerfile/index.ts";
 import { commit, type StageState, type Step, withConfig, withVariable } from "../stage-state.ts";
+import { warnOfSecret } from "./secret-names.ts";
 
 /** ENV: variables of this and all later steps and of the image. */
 export function convertEnv(state: StageState, step: Step<EnvInstruction>): StageState {
   let next = state;
   let message = "ENV";
   for (const { key, value } of step.instruction.pairs) {
+    warnOfSecret(step, "ENV", key);
     message += ` ${key}=${value}`;
     next = withVariable(next, key, value);
     next = withConfig(next, { Env: replaceVariable(next.image.config.Env ?? [], key, value) });

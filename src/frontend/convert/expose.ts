@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { type ExposeInstruction, expandWords } from "../../dockerfile/index.ts";
+import { type ExposeInstruction, expandWords, warningOf } from "../../dockerfile/index.ts";
 import { plainList } from "../go-text.ts";
 import { invalid } from "../refuse.ts";
 import { commit, type StageState, type Step, variablesOf, withConfig } from "../stage-state.ts";
@@ -9,7 +9,7 @@ export function convertExpose(state: StageState, step: Step<ExposeInstruction>):
   const { build } = step.stage;
   const options = { escape: build.dockerfile.escape };
   const words = step.instruction.ports.flatMap((text) => expandWords(text, variablesOf(state), options));
-  const ports = words.flatMap(portsOf);
+  const ports = words.flatMap((word) => portsOf(step, word));
   const exposed = {
     ...state.image.config.ExposedPorts,
     ...Object.fromEntries(ports.map((port) => [port, {}])),
@@ -18,7 +18,7 @@ export function convertExpose(state: StageState, step: Step<ExposeInstruction>):
 }
 
 /** `80/tcp`, … for one word. */
-function portsOf(word: string): string[] {
+function portsOf(step: Step, word: string): string[] {
   const { address, hostPort, containerPort } = splitParts(word);
   const slash = containerPort.indexOf("/");
   const range = slash < 0 ? containerPort : containerPort.slice(0, slash);
@@ -28,6 +28,7 @@ function portsOf(word: string): string[] {
     throw invalid(`invalid port: "${word}": invalid proto: ${containerPort.slice(slash + 1)}`);
   if (address !== "" && isIP(address.replace(/^\[(.*)\]$/, "$1")) === 0)
     throw invalid(`invalid IP address: ${address}`);
+  warnOfFormat(step, word, containerPort, address !== "" || hostPort !== "");
   const ports = portRange(range);
   if (ports === undefined) throw invalid(`invalid containerPort: ${range}`);
   if (hostPort !== "") {
@@ -37,6 +38,18 @@ function portsOf(word: string): string[] {
       throw invalid(`invalid ranges specified for container and host Ports: ${range} and ${hostPort}`);
   }
   return Array.from({ length: ports.last - ports.first + 1 }, (_, i) => `${ports.first + i}/${protocol}`);
+}
+
+function warnOfFormat({ stage: { build }, range }: Step, word: string, port: string, mapped: boolean): void {
+  const protocol = port.slice(port.indexOf("/") + 1);
+  if (port.includes("/") && protocol !== protocol.toLowerCase()) {
+    const message = `Defined protocol '${word}' in EXPOSE instruction should be lowercase`;
+    build.warn(warningOf("ExposeProtoCasing", message, [range]));
+  }
+  if (mapped) {
+    const message = `EXPOSE instruction should not define an IP address or host-port mapping, found '${word}'`;
+    build.warn(warningOf("ExposeInvalidFormat", message, [range]));
+  }
 }
 
 function splitParts(word: string): { address: string; hostPort: string; containerPort: string } {

@@ -1,5 +1,6 @@
-import type { WorkdirInstruction } from "../../dockerfile/index.ts";
+import { type WorkdirInstruction, warningOf } from "../../dockerfile/index.ts";
 import { fileVertex, parseOwner } from "../../llb/index.ts";
+import { quote } from "../go-text.ts";
 import { absolutePath, cleanPath } from "../paths.ts";
 import { commit, commitLayer, type StageState, type Step, variablesOf, withConfig } from "../stage-state.ts";
 import { nameStep, shownText, stepOptions } from "../step-name.ts";
@@ -7,8 +8,13 @@ import { nameStep, shownText, stepOptions } from "../step-name.ts";
 /** WORKDIR: makes the directory, for USER when there was one. */
 export function convertWorkdir(state: StageState, step: Step<WorkdirInstruction>): StageState {
   const { build } = step.stage;
-  const path = absolutePath(state.image.config.WorkingDir ?? "", step.instruction.path, false);
-  const inside = enterDirectory(state, path);
+  const written = step.instruction.path;
+  if (!state.workdirSet && !written.startsWith("/")) {
+    const message = `Relative workdir ${quote(written)} can have unexpected results if the base image changes`;
+    build.warn(warningOf("WorkdirRelativePath", message, [step.range]));
+  }
+  const path = absolutePath(state.image.config.WorkingDir ?? "", written, false);
+  const inside = { ...enterDirectory(state, path), workdirSet: true };
   if (path === "/") return commit(inside, build, `WORKDIR ${path}`);
   const text = shownText(step, variablesOf(inside), step.instruction.code, false);
   const { name, state: named } = nameStep(step.stage, inside, text, {
