@@ -1,9 +1,7 @@
 import { closeSync, fstatSync, openSync, readFileSync, readSync, realpathSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { BuildError, type IgnoreFile, parseIgnoreFile } from "../core/index.ts";
-
-/** Larger Dockerfiles are refused: no file that a person or a program writes for a build comes near it. */
-const dockerfileLimit = 2 * 1024 * 1024;
+import { BuildError, type IgnoreFile, readIgnoreFile } from "../core/index.ts";
+import { maxFileSize } from "../dockerfile/index.ts";
 
 /** Where a build takes its files from. */
 export interface BuildContext {
@@ -13,11 +11,6 @@ export interface BuildContext {
   readonly dockerfileName: string;
   /** Absolute path of the Dockerfile. */
   readonly dockerfilePath: string;
-}
-
-/** Bytes of a Dockerfile and the ignore file that goes with it. */
-export interface BuildDefinition {
-  readonly dockerfile: Buffer;
 }
 
 /**
@@ -93,22 +86,16 @@ function readAtMost(descriptor: number, name: string): Buffer {
     const count = readSync(descriptor, chunk);
     if (count === 0) return Buffer.concat(chunks, size);
     size += count;
-    if (size > dockerfileLimit)
-      throw new BuildError(
-        "invalid-argument",
-        `${name} is larger than ${dockerfileLimit / 1024 / 1024} MiB`,
-        {
-          hint: "is it the file that was meant? Large content belongs into the build context",
-        },
-      );
+    if (size > maxFileSize)
+      throw new BuildError("invalid-argument", `${name} is larger than ${maxFileSize / 1024 / 1024} MiB`, {
+        hint: "is it the file that was meant? Large content belongs into the build context",
+      });
     chunks.push(chunk.subarray(0, count));
   }
 }
 
 /** `<Dockerfile>.dockerignore` beside the Dockerfile, else `.dockerignore` of the context. */
-export function readIgnoreFile(
-  context: BuildContext,
-): { name: string; size: number; file: IgnoreFile } | undefined {
+export function readIgnore(context: BuildContext): { size: number; file: IgnoreFile } | undefined {
   const candidates = [
     {
       path: `${context.dockerfilePath}.dockerignore`,
@@ -119,7 +106,7 @@ export function readIgnoreFile(
   for (const { path, name } of candidates) {
     try {
       const bytes = readFileSync(path);
-      return { name, size: bytes.length, file: parseIgnoreFile(bytes, name) };
+      return { size: bytes.length, file: readIgnoreFile(bytes, name) };
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
     }

@@ -18,7 +18,7 @@ export interface SolverOptions<S, R> {
   readonly signal: AbortSignal;
   /** How many ops of weight 1 run at once. */
   readonly parallelism: number;
-  /** Called before the first op of the build executes; a build that finds everything in the cache never calls it. */
+  /** Called before the first op that is not passive executes; a build that finds everything in the cache never calls it. */
   readonly beforeExecution?: () => Promise<void>;
 }
 
@@ -207,8 +207,10 @@ export function createSolver<S, R>(options: SolverOptions<S, R>): Solver<S, R> {
     state: KeyState,
   ): Promise<Outcome<R>> {
     signal.throwIfAborted();
-    started ??= options.beforeExecution?.() ?? Promise.resolve();
-    await started;
+    if (!job.op.passive) {
+      started ??= options.beforeExecution?.() ?? Promise.resolve();
+      await started;
+    }
     return slots.with(job.op.weight ?? 0, signal, async () => {
       const begin = Date.now();
       job.announced = true;

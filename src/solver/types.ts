@@ -60,6 +60,8 @@ export interface Op<R> {
   ): Promise<CacheKey | undefined>;
   /** Does the work: one result for each output. */
   exec(inputs: readonly R[], context: JobContext): Promise<readonly R[]>;
+  /** Only reads: executing it needs no lease on the store. */
+  readonly passive?: boolean;
   /** Bounds what runs at once: steps of a weight compete for the solver's parallelism; 0 is free. */
   readonly weight?: number;
 }

@@ -1,0 +1,23 @@
+/**
+ * The library: `import { build } from "stagewright"`.
+ *
+ * @packageDocumentation
+ */
+export {
+  type BuildOptions,
+  type BuildResult,
+  build,
+  type PlanOptions,
+  plan,
+  type SizeReport,
+  type StageReport,
+} from "./build/index.ts";
+export {
+  BuildError,
+  type BuildEvent,
+  type ErrorCode,
+  type ErrorDetails,
+  type EventSink,
+} from "./core/index.ts";
+export { type Output, parseOutput } from "./exporter/index.ts";
+export type { BuildPlan, PlannedStage } from "./frontend/index.ts";

@@ -1,0 +1,87 @@
+import { join } from "node:path";
+import { type Platform, parseReference } from "../core/index.ts";
+import type { Executor } from "../executor/index.ts";
+import { type Lease, openLease } from "../names/index.ts";
+import { createLayerCache, createRefCodec, type LayerCache, type RefCodec } from "../ops/index.ts";
+import { openRegistry, type Registry } from "../registry/index.ts";
+import { type DockerImage, resolveDockerImage } from "../source/index.ts";
+import { openStore, type Store } from "../store/index.ts";
+
+/** What one build works with. Everything that costs time to open is opened when it is first used. */
+export interface Engine {
+  readonly store: Store;
+  readonly lease: Lease;
+  readonly codec: RefCodec;
+  readonly layerCache: LayerCache;
+  /** Finds an image, once per name and platform. */
+  image(reference: string, platform: Platform, signal: AbortSignal): Promise<DockerImage>;
+  executor(): Promise<Executor>;
+  /** Kills what still runs, at once. */
+  kill(): void;
+  close(): void;
+}
+
+export interface EngineOptions {
+  /** `--root`. */
+  readonly root?: string;
+  /** Base images are asked for at their registry even when the store has them. */
+  readonly pull?: boolean;
+}
+
+export function openEngine(options: EngineOptions): Engine {
+  const store = openStore(options.root === undefined ? {} : { root: options.root });
+  const lease = openLease(store.root);
+  const codec = createRefCodec(store.layers, lease);
+  const images = new Map<string, Promise<DockerImage>>();
+  let registry: Registry | undefined;
+  let executor: Promise<Executor> | undefined;
+  let running: Executor | undefined;
+
+  // What comes from a registry is leased before it comes, what is here already needs no lease to be looked at.
+  const leasedRegistry: Registry = {
+    async resolve(reference, resolveOptions) {
+      await lease.begin();
+      registry ??= openRegistry();
+      return registry.resolve(reference, resolveOptions);
+    },
+    blob: (...args) => (registry ??= openRegistry()).blob(...args),
+    pull: (...args) => (registry ??= openRegistry()).pull(...args),
+    close: () => registry?.close(),
+  };
+
+  return {
+    store,
+    lease,
+    codec,
+    layerCache: createLayerCache(store.cache, store.layers),
+    image(text, platform, signal) {
+      const reference = parseReference(text);
+      const key = `${text} ${platform.os}/${platform.architecture}/${platform.variant ?? ""}`;
+      let image = images.get(key);
+      if (image === undefined) {
+        const stores = { ...store, registry: leasedRegistry };
+        // A reference with a digest means one image wherever it is.
+        const pull = options.pull === true && reference.digest === undefined;
+        image = resolveDockerImage(text, stores, { platform, pull, signal }).then((found) => {
+          images.set(key.replace(text, `${found.name}@${found.digest}`), Promise.resolve(found));
+          return found;
+        });
+        images.set(key, image);
+      }
+      return image;
+    },
+    executor() {
+      executor ??= import("../executor/index.ts").then(async ({ createExecutor }) => {
+        running = await createExecutor({ stateDir: join(store.root, "run") });
+        return running;
+      });
+      return executor;
+    },
+    kill: () => running?.kill(),
+    close() {
+      registry?.close();
+      running?.close();
+      lease.release();
+    },
+  };
+}

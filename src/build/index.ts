@@ -1,0 +1,4 @@
+export { type BuildResult, build } from "./build.ts";
+export type { BuildOptions } from "./options.ts";
+export { type PlanOptions, plan } from "./plan.ts";
+export type { SizeReport, StageReport } from "./report.ts";

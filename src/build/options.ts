@@ -1,0 +1,43 @@
+import type { Writable } from "node:stream";
+import type { EventSink, Platform } from "../core/index.ts";
+import type { Output } from "../exporter/index.ts";
+
+/** A build, as `stagewright build` has it. Paths are relative to `cwd`. */
+export interface BuildOptions {
+  /** Directory of the build context. */
+  readonly context: string;
+  /** Dockerfile; `Dockerfile` in the context when it is left out. */
+  readonly file?: string;
+  /** The process's own when it is left out. */
+  readonly cwd?: string;
+  /** Names for the image. */
+  readonly tags?: readonly string[];
+  /** Stage to stop at, by name or number. */
+  readonly target?: string;
+  readonly buildArgs?: Readonly<Record<string, string>>;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** A directory, or `docker-image://NAME`, by the name that `FROM` and `--from` use. */
+  readonly buildContexts?: Readonly<Record<string, string>>;
+  /** Every step, or those of the named stages, run whatever the cache has. */
+  readonly noCache?: boolean | readonly string[];
+  /** Ask the registry for newer base images. */
+  readonly pull?: boolean;
+  readonly platform?: Platform;
+  readonly network?: "default" | "none" | "host";
+  readonly extraHosts?: readonly { readonly host: string; readonly ip: string }[];
+  /** Where the result goes; the local store when left out. */
+  readonly outputs?: readonly Output[];
+  /** Where a `dest` of `-` goes. */
+  readonly stdout?: Writable;
+  /** Root of the store. */
+  readonly root?: string;
+  /** Seconds since the epoch; times in the image are no later. */
+  readonly sourceDateEpoch?: number;
+  /** How many steps run at once. */
+  readonly parallelism?: number;
+  /** An abort stops the running steps: TERM, 10 seconds later KILL. */
+  readonly signal?: AbortSignal;
+  /** An abort kills what still runs, without grace. */
+  readonly killSignal?: AbortSignal;
+  readonly onEvent?: EventSink;
+}

@@ -1,0 +1,24 @@
+import { type BuildPlan, planDockerfile } from "../frontend/index.ts";
+import { openContext, readDockerfile } from "./context.ts";
+import { readNamedContexts } from "./named-contexts.ts";
+import type { BuildOptions } from "./options.ts";
+
+/** What a plan needs to know of a build. */
+export type PlanOptions = Pick<
+  BuildOptions,
+  "context" | "file" | "cwd" | "target" | "buildArgs" | "buildContexts" | "platform"
+>;
+
+/** Which stages and steps a build would run, which it would skip, and why. Touches nothing but the Dockerfile. */
+export function plan(options: PlanOptions): BuildPlan {
+  const cwd = options.cwd ?? process.cwd();
+  const context = openContext(options.context, options.file, cwd);
+  const { target, buildArgs, platform } = options;
+  return planDockerfile(readDockerfile(context), {
+    file: context.dockerfileName,
+    namedContexts: readNamedContexts(options.buildContexts ?? {}, cwd).byName,
+    ...(target === undefined ? {} : { target }),
+    ...(buildArgs === undefined ? {} : { buildArgs }),
+    ...(platform === undefined ? {} : { platform }),
+  });
+}

@@ -1,0 +1,110 @@
+import { availableParallelism } from "node:os";
+import type { Digest, EventSink } from "../core/index.ts";
+import type { FrontendResult } from "../frontend/index.ts";
+import type { ImageDraft } from "../image/index.ts";
+import type { LlbEdge, LlbVertex } from "../llb/index.ts";
+import { type LentDirectory, type Ref, resolveOp, snapshotOf, solverEdge } from "../ops/index.ts";
+import type { Snapshot } from "../snapshot/index.ts";
+import { createSolver, type Edge, type Solver } from "../solver/index.ts";
+import type { Engine } from "./engine.ts";
+import type { BuildOptions } from "./options.ts";
+
+/** What running the graph gave. */
+export interface SolvedBuild {
+  readonly draft: ImageDraft;
+  /** Root filesystems of the stages, by number, as far as this build had to know them. */
+  readonly snapshots: ReadonlyMap<number, Snapshot>;
+}
+
+/** Runs what the target needs and the cache does not have. */
+export async function solve(
+  engine: Engine,
+  result: FrontendResult,
+  directories: ReadonlyMap<string, LentDirectory>,
+  options: BuildOptions,
+  run: { readonly signal: AbortSignal; readonly emit: EventSink },
+): Promise<SolvedBuild> {
+  const { store } = engine;
+  const dependencies = {
+    root: store.root,
+    layers: store.layers,
+    content: store.content,
+    layerCache: engine.layerCache,
+    image: engine.image,
+    executor: engine.executor,
+    directories,
+  };
+  const solver = createSolver<LlbVertex, Ref>({
+    resolveOp: (vertex) => resolveOp(vertex, dependencies),
+    codec: engine.codec,
+    keys: store.cache,
+    emit: run.emit,
+    signal: run.signal,
+    parallelism: options.parallelism ?? Math.max(16, 4 * availableParallelism()),
+    beforeExecution: () => engine.codec.activate(),
+  });
+  const { edge } = result;
+  if (edge === undefined)
+    return { draft: draftOf(result, { layers: [] }, [], options), snapshots: new Map() };
+  const root = solverEdge(edge);
+  const { result: ref } = await solver.solve(root);
+  const snapshot = snapshotOf(ref, "the build's result");
+  const created = await createdTimes(solver, root, result.historyVertices);
+  return {
+    draft: draftOf(result, snapshot, created, options),
+    snapshots: await stageSnapshots(solver, result, snapshot),
+  };
+}
+
+function draftOf(
+  result: FrontendResult,
+  snapshot: Snapshot,
+  created: readonly (number | undefined)[],
+  options: BuildOptions,
+): ImageDraft {
+  const { rootfs: _, ...config } = result.config;
+  const { sourceDateEpoch: epoch } = options;
+  if (epoch === undefined) return { snapshot, config, created };
+  const base = result.baseConfig === undefined ? {} : JSON.parse(Buffer.from(result.baseConfig).toString());
+  return { snapshot, config, created, epoch: epoch * 1000, baseHistory: base.history ?? [] };
+}
+
+/** When the layers were made that the history speaks of: an image that is built again must not change. */
+async function createdTimes(
+  solver: Solver<LlbVertex, Ref>,
+  root: Edge<LlbVertex>,
+  vertices: readonly (Digest | undefined)[],
+): Promise<readonly (number | undefined)[]> {
+  const edges = new Map<Digest, Edge<LlbVertex>>();
+  const collect = (edge: Edge<LlbVertex>): void => {
+    if (edges.has(edge.vertex.digest)) return;
+    edges.set(edge.vertex.digest, { vertex: edge.vertex, index: 0 });
+    edge.vertex.inputs.forEach(collect);
+  };
+  collect(root);
+  return Promise.all(
+    vertices.map(async (digest) => {
+      const edge = digest === undefined ? undefined : edges.get(digest);
+      return edge === undefined ? undefined : (await solver.peek(edge))?.created;
+    }),
+  );
+}
+
+async function stageSnapshots(
+  solver: Solver<LlbVertex, Ref>,
+  result: FrontendResult,
+  target: Snapshot,
+): Promise<ReadonlyMap<number, Snapshot>> {
+  const snapshots = new Map<number, Snapshot>();
+  for (const { index, edge, needed } of result.stages) {
+    const known = edge === undefined ? undefined : await peek(solver, edge);
+    if (index === result.target) snapshots.set(index, target);
+    else if (known?.kind === "snapshot") snapshots.set(index, known.snapshot);
+    else if (needed && edge === undefined) snapshots.set(index, { layers: [] });
+  }
+  return snapshots;
+}
+
+async function peek(solver: Solver<LlbVertex, Ref>, edge: LlbEdge): Promise<Ref | undefined> {
+  return (await solver.peek(solverEdge(edge)))?.result;
+}

@@ -1,0 +1,145 @@
+import { type BuildOptions, type BuildResult, build } from "../../build/index.ts";
+import { BuildError, familiarReference, parseReference, type WarningEvent } from "../../core/index.ts";
+import { type Output, parseOutput } from "../../exporter/index.ts";
+import type { Call, Command } from "../command.ts";
+import { createDisplay, progressKind, stderrTerminal } from "../progress/index.ts";
+import { stageTable } from "../stage-table.ts";
+import { shortId } from "../text-table.ts";
+import { buildFlags } from "./build-flags.ts";
+import { interruption, pairsOf, platformOf, writeWhole } from "./common.ts";
+
+export const command: Command = {
+  name: "build",
+  summary: "Builds an image from a Dockerfile.",
+  usage: "[OPTIONS] PATH",
+  flags: buildFlags,
+  minArgs: 1,
+  maxArgs: 1,
+  examples: [
+    "stagewright build -t app .",
+    "stagewright build --target test -f docker/Dockerfile .",
+    "stagewright build -o type=oci,dest=app.tar .",
+    "stagewright build -o out --build-arg VERSION=1.2 .",
+  ],
+  run: runBuild,
+};
+
+async function runBuild(call: Call): Promise<number> {
+  const quiet = call.is("quiet") || call.get("progress") === "quiet";
+  const kind = progressKind(
+    quiet ? "quiet" : (call.get("progress") ?? process.env.BUILDKIT_PROGRESS ?? "auto"),
+  );
+  const options = optionsOf(call);
+  const terminal = stderrTerminal();
+  const display = createDisplay(kind, terminal);
+  const warnings: WarningEvent[] = [];
+  const stop = interruption();
+  let result: BuildResult;
+  try {
+    result = await build({
+      ...options,
+      signal: stop.signal,
+      killSignal: stop.killSignal,
+      onEvent(event) {
+        if (event.kind === "warning") warnings.push(event);
+        display.event(event);
+      },
+    });
+  } finally {
+    stop.end();
+    display.end();
+  }
+  if (kind !== "quiet" && kind !== "rawjson") {
+    terminal.write(warningText(warnings));
+    terminal.write(`\n${stageTable(result.sizes, shownName(result))}`);
+  }
+  const iidFile = call.get("iidfile");
+  if (iidFile !== undefined && result.imageId !== undefined) writeWhole(iidFile, result.imageId);
+  const metadataFile = call.get("metadata-file");
+  if (metadataFile !== undefined) writeWhole(metadataFile, `${JSON.stringify(result.metadata, null, 2)}\n`);
+  if (quiet && result.imageId !== undefined) process.stdout.write(`${result.imageId}\n`);
+  return 0;
+}
+
+function optionsOf(call: Call): BuildOptions {
+  const buildArgs = pairsOf(call, "build-arg");
+  const epoch = buildArgs.SOURCE_DATE_EPOCH ?? process.env.SOURCE_DATE_EPOCH;
+  if (epoch !== undefined && epoch !== "") buildArgs.SOURCE_DATE_EPOCH = epoch;
+  const platform = platformOf(call);
+  const text = (name: "file" | "target" | "root") => {
+    const value = call.get(name);
+    return value === undefined || value === "" ? {} : { [name]: value };
+  };
+  return {
+    context: call.args[0] as string,
+    stdout: process.stdout,
+    tags: call.all("tag").map((name) => checkedName(name)),
+    buildArgs,
+    labels: pairsOf(call, "label"),
+    buildContexts: pairsOf(call, "build-context", {}),
+    noCache: call.is("no-cache") || call.all("no-cache-filter").flatMap((stages) => stages.split(",")),
+    pull: call.is("pull"),
+    outputs: outputsOf(call),
+    extraHosts: call.all("add-host").map(extraHost),
+    ...networkOf(call.get("network")),
+    ...(epoch === undefined || epoch === "" ? {} : { sourceDateEpoch: secondsOf(epoch) }),
+    ...(platform === undefined ? {} : { platform }),
+    ...text("file"),
+    ...text("target"),
+    ...text("root"),
+  };
+}
+
+/** A name that no image can have is found out before anything is built. */
+function checkedName(name: string): string {
+  const reference = parseReference(name);
+  if (reference.digest === undefined) return name;
+  throw new BuildError(
+    "invalid-argument",
+    `invalid tag ${JSON.stringify(name)}: a name for an image has no digest`,
+  );
+}
+
+function outputsOf(call: Call): readonly Output[] {
+  const outputs = call.all("output").map(parseOutput);
+  if (outputs.length === 0) return [{ type: "image", names: [] }];
+  if (call.is("load") && !outputs.some(({ type }) => type === "image"))
+    return [{ type: "image", names: [] }, ...outputs];
+  return outputs;
+}
+
+function networkOf(text: string | undefined): { network?: "default" | "none" | "host" } {
+  if (text === undefined) return {};
+  if (text === "default" || text === "none" || text === "host") return { network: text };
+  throw new BuildError("invalid-argument", `--network ${text}: default, none or host`);
+}
+
+function extraHost(text: string): { host: string; ip: string } {
+  const [, host, ip] = /^([^:=]+)[:=](.+)$/.exec(text) ?? [];
+  if (host === undefined || ip === undefined)
+    throw new BuildError("invalid-argument", `--add-host ${text}: expected HOST:IP`);
+  return { host, ip: ip.replace(/^\[(.*)\]$/, "$1") };
+}
+
+function secondsOf(text: string): number {
+  const seconds = Number(text);
+  if (text.trim() !== "" && Number.isSafeInteger(seconds) && seconds >= 0) return seconds;
+  throw new BuildError(
+    "invalid-argument",
+    `SOURCE_DATE_EPOCH is no number of seconds: ${JSON.stringify(text)}`,
+  );
+}
+
+function shownName({ names, imageId }: BuildResult): string {
+  if (names.length > 0) return names.map((name) => familiarReference(parseReference(name))).join(", ");
+  return imageId === undefined ? "files" : shortId(imageId);
+}
+
+function warningText(warnings: readonly WarningEvent[]): string {
+  if (warnings.length === 0) return "";
+  const lines = warnings.map(({ rule, short, ranges }) => {
+    const line = ranges?.[0]?.start.line;
+    return ` - ${rule === undefined ? "" : `${rule}: `}${short}${line === undefined ? "" : ` (line ${line})`}\n`;
+  });
+  return `\n ${warnings.length} warning${warnings.length === 1 ? "" : "s"} found:\n${lines.join("")}`;
+}

@@ -1,0 +1,78 @@
+import { renameSync, rmSync, writeFileSync } from "node:fs";
+import { BuildError, type Platform, parsePlatform } from "../../core/index.ts";
+import { openStore, type Store } from "../../store/index.ts";
+import type { Call, Flag } from "../command.ts";
+
+/** `--root`, which every command that works with the store has. */
+export const rootFlag: Flag = { name: "root", value: "DIR", help: "the store (default: $STAGEWRIGHT_ROOT)" };
+
+/** The store that the call is about. */
+export function storeOf(call: Call): Store {
+  const root = call.get("root");
+  return openStore(root === undefined ? {} : { root });
+}
+
+/** `K=V` flags as a map, later ones first to win; a lone `K` takes its value from the environment or is left out. */
+export function pairsOf(
+  call: Call,
+  flag: string,
+  env: NodeJS.ProcessEnv = process.env,
+): Record<string, string> {
+  const pairs: Record<string, string> = {};
+  for (const text of call.all(flag)) {
+    const at = text.indexOf("=");
+    const key = at < 0 ? text : text.slice(0, at);
+    if (key === "")
+      throw new BuildError("invalid-argument", `--${flag} ${JSON.stringify(text)}: the name is missing`);
+    const value = at < 0 ? env[key] : text.slice(at + 1);
+    if (value !== undefined) pairs[key] = value;
+  }
+  return pairs;
+}
+
+/** `--platform`, where it was given; one only. */
+export function platformOf(call: Call): Platform | undefined {
+  const text = call.get("platform");
+  if (text === undefined) return undefined;
+  if (text.includes(","))
+    throw new BuildError(
+      "unimplemented",
+      `--platform ${text}: images for several platforms are not supported yet`,
+    );
+  return parsePlatform(text);
+}
+
+/** Aborts at the first Ctrl-C or TERM, and says when a second one asks for less patience. */
+export function interruption(): { signal: AbortSignal; killSignal: AbortSignal; end(): void } {
+  const stop = new AbortController();
+  const kill = new AbortController();
+  const onSignal = () => {
+    if (stop.signal.aborted) kill.abort();
+    else stop.abort(new BuildError("canceled", "canceled"));
+  };
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  for (const signal of signals) process.on(signal, onSignal);
+  return {
+    signal: stop.signal,
+    killSignal: kill.signal,
+    end() {
+      for (const signal of signals) process.off(signal, onSignal);
+    },
+  };
+}
+
+/** Writes a small file whole or not at all. */
+export function writeWhole(path: string, text: string): void {
+  if (path === "/dev/stdout" || path === "-") {
+    process.stdout.write(text);
+    return;
+  }
+  const temporary = `${path}.${process.pid}.tmp`;
+  try {
+    writeFileSync(temporary, text);
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}

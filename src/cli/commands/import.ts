@@ -1,0 +1,42 @@
+import { createReadStream } from "node:fs";
+import { imageRecordOf, importRootfs } from "../../image/index.ts";
+import { openLease } from "../../names/index.ts";
+import type { Command } from "../command.ts";
+import { interruption, platformOf, rootFlag, storeOf } from "./common.ts";
+
+export const command: Command = {
+  name: "import",
+  summary: "Makes an image of one layer from the tar of a root filesystem.",
+  usage: "[OPTIONS] FILE|- [NAME]",
+  flags: [
+    { name: "message", short: "m", value: "TEXT", help: "comment in the history" },
+    { name: "platform", value: "OS/ARCH", help: "platform of the files" },
+    rootFlag,
+  ],
+  minArgs: 1,
+  maxArgs: 2,
+  examples: ["stagewright import rootfs.tar base:1", "tar c -C rootfs . | stagewright import - base:1"],
+  run: async (call) => {
+    const store = storeOf(call);
+    const [file = "-", name] = call.args;
+    const message = call.get("message");
+    const platform = platformOf(call);
+    const stop = interruption();
+    const lease = openLease(store.root);
+    try {
+      await lease.begin();
+      const data = file === "-" ? process.stdin : createReadStream(file);
+      const options = {
+        ...(message === undefined ? {} : { message }),
+        ...(platform === undefined ? {} : { platform }),
+      };
+      const image = await importRootfs(data, options, store, stop.signal);
+      await store.names.set(name, imageRecordOf(image));
+      process.stdout.write(`${image.id}\n`);
+    } finally {
+      lease.release();
+      stop.end();
+    }
+    return 0;
+  },
+};

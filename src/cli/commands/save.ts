@@ -1,0 +1,68 @@
+import { createWriteStream, renameSync, rmSync } from "node:fs";
+import { pipeline } from "node:stream/promises";
+import { BuildError } from "../../core/index.ts";
+import { type ArchiveImage, saveArchive } from "../../image/index.ts";
+import { openLease } from "../../names/index.ts";
+import type { Store } from "../../store/index.ts";
+import type { Command } from "../command.ts";
+import { interruption, rootFlag, storeOf } from "./common.ts";
+
+export const command: Command = {
+  name: "save",
+  summary: "Writes images to an archive that docker load, podman load and skopeo take.",
+  usage: "[OPTIONS] IMAGE [IMAGE…]",
+  flags: [
+    { name: "output", short: "o", value: "FILE", help: "where to (default: standard output)" },
+    { name: "format", value: "KIND", help: "docker (default) or oci" },
+    rootFlag,
+  ],
+  minArgs: 1,
+  maxArgs: Number.POSITIVE_INFINITY,
+  examples: ["stagewright save -o hello.tar hello", "stagewright save hello | docker load"],
+  run: async (call) => {
+    const format = call.get("format") ?? "docker";
+    if (format !== "docker" && format !== "oci")
+      throw new BuildError("invalid-argument", `--format ${format}: docker or oci`);
+    const store = storeOf(call);
+    const output = call.get("output");
+    if (output === undefined && process.stdout.isTTY)
+      throw new BuildError("invalid-argument", "cowardly refusing to save to a terminal", {
+        hint: "use -o FILE or a pipe",
+      });
+    const stop = interruption();
+    const lease = openLease(store.root);
+    try {
+      await lease.begin();
+      const archive = saveArchive(imagesOf(call.args, store), format, store.content, stop.signal);
+      if (output === undefined || output === "-") await pipeline(archive, process.stdout, { end: false });
+      else await writeFile(archive, output);
+    } finally {
+      lease.release();
+      stop.end();
+    }
+    return 0;
+  },
+};
+
+/** Names of one image are saved together. */
+function imagesOf(texts: readonly string[], store: Store): ArchiveImage[] {
+  const images = new Map<string, ArchiveImage>();
+  for (const text of texts) {
+    const { name, target } = store.names.resolve(text);
+    const names = images.get(target.digest)?.names ?? [];
+    const byId = /^(sha256:)?[0-9a-f]{12,64}$/.test(text);
+    images.set(target.digest, { target, names: name === undefined || byId ? names : [...names, name] });
+  }
+  return [...images.values()];
+}
+
+async function writeFile(archive: AsyncIterable<Uint8Array>, path: string): Promise<void> {
+  const temporary = `${path}.${process.pid}.tmp`;
+  try {
+    await pipeline(archive, createWriteStream(temporary));
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}

@@ -1,0 +1,48 @@
+import { BuildError } from "../../core/index.ts";
+import type { Display, Terminal } from "./display.ts";
+import { plainDisplay } from "./plain.ts";
+import { rawJsonDisplay } from "./raw-json.ts";
+import { ttyDisplay } from "./tty.ts";
+
+export type { Display, Terminal } from "./display.ts";
+export { formatSize } from "./format.ts";
+
+const kinds = ["auto", "tty", "plain", "rawjson", "quiet"] as const;
+export type ProgressKind = (typeof kinds)[number];
+
+/** Checks the value of `--progress`. */
+export function progressKind(text: string): ProgressKind {
+  const kind = kinds.find((one) => one === text);
+  if (kind !== undefined) return kind;
+  throw new BuildError("invalid-argument", `invalid progress mode ${JSON.stringify(text)}`, {
+    hint: `there are ${kinds.join(", ")}`,
+  });
+}
+
+/** The display of a kind; `auto` is the live one on a terminal and lines everywhere else. */
+export function createDisplay(kind: ProgressKind, out: Terminal): Display {
+  switch (kind) {
+    case "quiet":
+      return { event() {}, end() {} };
+    case "rawjson":
+      return rawJsonDisplay(out);
+    case "plain":
+      return plainDisplay(out);
+    case "tty":
+      return ttyDisplay(out);
+    case "auto":
+      return out.size() === undefined ? plainDisplay(out) : ttyDisplay(out);
+  }
+}
+
+/** Standard error as a terminal, or as what stands in for one. Colours obey NO_COLOR. */
+export function stderrTerminal(): Terminal {
+  const { stderr } = process;
+  return {
+    write: (text) => {
+      stderr.write(text);
+    },
+    size: () => (stderr.isTTY ? { columns: stderr.columns || 80, rows: stderr.rows || 24 } : undefined),
+    color: stderr.isTTY === true && !process.env.NO_COLOR,
+  };
+}

@@ -1,0 +1,125 @@
+import { BuildError, digestOfFields, hostPlatform, type IgnoreFile, type Platform } from "../core/index.ts";
+import { type LlbVertex, type SourceOp, sourceAttributes } from "../llb/index.ts";
+import type { BlobProgress } from "../registry/index.ts";
+import type { CacheKey, JobContext, Op } from "../solver/index.ts";
+import { type DockerImage, type LocalTree, localSource } from "../source/index.ts";
+import type { Ref } from "./ref.ts";
+
+/** A directory that the caller lends to a build, under the name that `local://` sources use. */
+export interface LentDirectory {
+  /** Path on the host. */
+  readonly directory: string;
+  /** The file that its exclude patterns are from. */
+  readonly ignore?: IgnoreFile;
+}
+
+export interface SourceDependencies {
+  /** Root of the store. */
+  readonly root: string;
+  /** The image that a `docker-image://` source names, as the build resolved it. */
+  readonly image: (reference: string, platform: Platform, signal: AbortSignal) => Promise<DockerImage>;
+  readonly directories: ReadonlyMap<string, LentDirectory>;
+}
+
+/** Where bytes come from: an image, or a directory of the caller. Other schemes are refused by name. */
+export function sourceOp(vertex: LlbVertex, dependencies: SourceDependencies): Op<Ref> {
+  const op = vertex.op.body as SourceOp;
+  const [scheme, rest] = splitIdentifier(op.identifier);
+  switch (scheme) {
+    case "docker-image":
+      return imageOp(rest, vertex.op.platform ?? hostPlatform(), dependencies);
+    case "local":
+      return localOp(rest, op, dependencies);
+    default:
+      throw new BuildError(
+        "unimplemented",
+        `sources of kind ${scheme}:// are not supported yet: ${op.identifier}`,
+      );
+  }
+}
+
+function splitIdentifier(identifier: string): [string, string] {
+  const at = identifier.indexOf("://");
+  if (at < 0) throw new BuildError("invalid-argument", `source without a scheme: ${identifier}`);
+  return [identifier.slice(0, at), identifier.slice(at + 3)];
+}
+
+/** Keyed by the chain of its layers: another image of the same layers gives the same root filesystem. */
+function imageOp(reference: string, platform: Platform, { image }: SourceDependencies): Op<Ref> {
+  return {
+    async definitionKey(_, { signal }): Promise<CacheKey> {
+      const { digest, config } = await image(reference, platform, signal);
+      const diffIds = diffIdsOf(config);
+      return {
+        key: digestOfFields("image", 1, ...diffIds),
+        ingredients: [{ name: `image ${reference}`, value: digest }],
+      };
+    },
+    async exec(_, context) {
+      const { materialize } = await image(reference, platform, context.signal);
+      const snapshot = await materialize({ signal: context.signal, onProgress: blobProgress(context) });
+      return [{ kind: "snapshot", snapshot }];
+    },
+  };
+}
+
+/** The configuration was checked when the image was resolved. */
+function diffIdsOf(config: Uint8Array): readonly string[] {
+  const { rootfs } = JSON.parse(Buffer.from(config).toString()) as { rootfs?: { diff_ids?: string[] } };
+  return rootfs?.diff_ids ?? [];
+}
+
+function blobProgress({ emit, vertex }: JobContext): (progress: BlobProgress) => void {
+  const begun = new Map<string, number>();
+  return ({ id, current, total }) => {
+    const timestamp = Date.now();
+    const started = begun.get(id) ?? timestamp;
+    begun.set(id, started);
+    const completed = current === total ? { completed: timestamp } : {};
+    emit({ kind: "status", vertex, id, current, total, timestamp, started, ...completed });
+  };
+}
+
+/** Has no key: what was copied from it decides, not where it is. */
+function localOp(name: string, { attrs }: SourceOp, dependencies: SourceDependencies): Op<Ref> {
+  const lent = dependencies.directories.get(name);
+  if (lent === undefined)
+    throw new BuildError("not-found", `nobody lends this build a directory called ${name}`);
+  return {
+    passive: true,
+    definitionKey: async () => undefined,
+    async exec(_, { signal, emit, vertex }) {
+      const started = Date.now();
+      const tree: LocalTree = await localSource({
+        name,
+        directory: lent.directory,
+        includePatterns: listOf(attrs[sourceAttributes.includePatterns]),
+        exclude: lent.ignore ?? listOf(attrs[sourceAttributes.excludePatterns]),
+        followPaths: listOf(attrs[sourceAttributes.followPaths]),
+        memoDirectory: `${dependencies.root}/contexts`,
+        signal,
+      });
+      const timestamp = Date.now();
+      const id = "reading context:";
+      emit({
+        kind: "status",
+        vertex,
+        id,
+        current: tree.size,
+        total: 0,
+        timestamp,
+        started,
+        completed: timestamp,
+      });
+      return [{ kind: "tree", tree }];
+    },
+  };
+}
+
+function listOf(attribute: string | undefined): string[] {
+  if (attribute === undefined || attribute === "") return [];
+  const list: unknown = JSON.parse(attribute);
+  if (!Array.isArray(list) || !list.every((item) => typeof item === "string"))
+    throw new BuildError("invalid-argument", `not a list of strings: ${attribute}`);
+  return list;
+}
