@@ -22,7 +22,7 @@ export function packLayer(source: LayerSource, file: string): PackedLayer {
       if (entry.type === "file") {
         const content = view.open(path);
         try {
-          writer.add(entry, { kind: "fd", fd: content.fd, position: content.position, size: content.size });
+          writer.add(entry, { kind: "fd", ...content });
         } finally {
           content.close();
         }

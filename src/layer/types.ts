@@ -27,8 +27,9 @@ export interface NewEntry {
 
 /**
  * Content of a regular file. With `fd` exactly `size` bytes are read from `position` (from the descriptor's own
- * position when it is left out); fewer are a `failed-precondition` error: the file changed. `sha256` saves hashing
- * when the caller knows it and the writer keeps digests.
+ * position when it is left out); fewer are a `failed-precondition` error: the file changed. `shared` (as in `FileBytes`)
+ * says that the descriptor stays what it is until `finish`: small pieces in a row are then read together. `sha256`
+ * saves hashing when the caller knows it and the writer keeps digests.
  */
 export type FileContent =
   | { readonly kind: "bytes"; readonly bytes: Uint8Array; readonly sha256?: Uint8Array }
@@ -37,6 +38,7 @@ export type FileContent =
       readonly fd: number;
       readonly position?: number;
       readonly size: number;
+      readonly shared?: true;
       readonly sha256?: Uint8Array;
     };
 

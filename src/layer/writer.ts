@@ -8,6 +8,9 @@ import type { FileContent, LayerWriter, LayerWriterOptions, NewEntry, PackedLaye
 /** Fits the second-level cache, so that what was just read is hashed and written from there. */
 const bufferSize = 1 << 19;
 
+/** What is read at once of a shared tar whose files are taken one after the other. */
+const aheadSize = 1 << 18;
+
 const empty: FileContent = { kind: "bytes", bytes: new Uint8Array(0) };
 
 /** Starts a layer. The files are created at once and belong to the caller after `finish`. */
@@ -72,6 +75,7 @@ function openOutput(file: string) {
   let used = 0;
   let flushed = 0;
   let open = true;
+  const ahead = openReadAhead();
 
   function flush(): void {
     const bytes = buffer.subarray(0, used);
@@ -143,8 +147,10 @@ function openOutput(file: string) {
     from: number,
     length: number,
   ): void {
+    const start = source.position === undefined ? undefined : source.position + from;
+    if (source.shared && start !== undefined && ahead.copy(source.fd, start, buffer, used, length)) return;
     for (let done = 0; done < length; ) {
-      const position = source.position === undefined ? null : source.position + from + done;
+      const position = start === undefined ? null : start + done;
       const count = readSync(source.fd, buffer, used + done, length - done, position);
       if (count === 0)
         throw new BuildError(
@@ -172,6 +178,34 @@ function openOutput(file: string) {
       flush();
       close();
       return { diffId: `sha256:${diffId.digest("hex")}` as const, size: flushed };
+    },
+  };
+}
+
+/** Serves small reads that follow each other from one large read. */
+function openReadAhead() {
+  let window: Buffer | undefined;
+  let descriptor = -1;
+  let start = 0;
+  let end = 0;
+  let expected = -1;
+  return {
+    /** Copies `length` bytes into `target`; `false` when the caller had better read them itself. */
+    copy(fd: number, position: number, target: Buffer, at: number, length: number): boolean {
+      const follows = fd === descriptor && position >= expected && position - expected < aheadSize / 4;
+      if (fd !== descriptor) end = start;
+      descriptor = fd;
+      expected = position + length;
+      if (length > aheadSize / 4) return false;
+      if (position < start || expected > end) {
+        if (!follows) return false;
+        window ??= Buffer.allocUnsafeSlow(aheadSize);
+        start = position;
+        end = position + readSync(fd, window, 0, aheadSize, position);
+        if (expected > end) return false;
+      }
+      window!.copy(target, at, position - start, expected - start);
+      return true;
     },
   };
 }

@@ -80,6 +80,8 @@ export interface LayerIndex {
   readonly entryCount: number;
   readonly contentSize: number;
   readonly heap: number;
+  /** Where the last search ended: files are mostly asked for in order. */
+  readonly cursor: { at: number };
 }
 
 /** CRC of an index's bytes, the field that holds it left out. */
@@ -103,6 +105,7 @@ export function parseIndex(bytes: Buffer): LayerIndex | undefined {
     flags,
     crc,
     heap,
+    cursor: { at: 0 },
     entryCount: bytes.readUInt32LE(headerAt.entryCount),
     contentSize: bytes.readDoubleLE(headerAt.contentSize),
   };
@@ -123,8 +126,16 @@ export function lowerBound(index: LayerIndex, key: Buffer, from = 0): number {
 /** Number of the record at `path`, or -1. */
 export function findRecord(index: LayerIndex, path: BytePath): number {
   const key = Buffer.from(path, "latin1");
+  const { cursor, count } = index;
+  for (let near = cursor.at; near < count && near < cursor.at + 2; near++)
+    if (comparePath(index, near, key) === 0) {
+      cursor.at = near;
+      return near;
+    }
   const found = lowerBound(index, key);
-  return found < index.count && comparePath(index, found, key) === 0 ? found : -1;
+  if (found === count || comparePath(index, found, key) !== 0) return -1;
+  cursor.at = found;
+  return found;
 }
 
 function comparePath(index: LayerIndex, record: number, key: Buffer): number {

@@ -39,6 +39,8 @@ export interface FileBytes {
   readonly fd: number;
   readonly position: number;
   readonly size: number;
+  /** The descriptor is of a tar that many files share, and that stays open as long as the view. */
+  readonly shared?: true;
   close(): void;
 }
 

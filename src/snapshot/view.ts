@@ -75,7 +75,7 @@ export function viewOf(source: LayerSource, index: LayerIndex): LayerView {
     const { path, size } = entryAt(index, found);
     if (source.content.kind === "directory") return openOwn(source.content.path, path, size);
     if (tar.fd < 0) tar.fd = openSync(source.content.path, "r");
-    return { fd: tar.fd, position: positionAt(index, found), size, close: () => {} };
+    return { fd: tar.fd, position: positionAt(index, found), size, shared: true, close: () => {} };
   };
 
   const view: LayerView = {
