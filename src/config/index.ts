@@ -1,1 +1,7 @@
-export type { RegistryHost, RegistryKeyPair, RegistrySettings } from "./registries.ts";
+export {
+  loadRegistrySettings,
+  parseRegistrySettings,
+  type RegistryHost,
+  type RegistryKeyPair,
+  type RegistrySettings,
+} from "./registries.ts";

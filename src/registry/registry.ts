@@ -1,4 +1,5 @@
 import { env as processEnv } from "node:process";
+import { loadRegistrySettings } from "../config/index.ts";
 import type { ContentStore } from "../content/index.ts";
 import { BuildError, type Bytes, type Descriptor, formatReference, type Reference } from "../core/index.ts";
 import { streamBlob } from "./blob.ts";
@@ -13,7 +14,8 @@ const parallelBlobs = 5;
 
 /** Opens a client for all registries; nothing is connected before the first request. */
 export function openRegistry(options: RegistryOptions = {}): Registry {
-  const { settings = {}, env = processEnv, attempts = 5, retryDelay = 500, idleTimeout = 60_000 } = options;
+  const { env = processEnv, attempts = 5, retryDelay = 500, idleTimeout = 60_000 } = options;
+  const settings = options.settings ?? loadRegistrySettings(env);
   const transport = openTransport({ env, idleTimeout });
   const requests = createRequests(transport, { attempts, retryDelay });
   const registry: Registry = {

@@ -3,7 +3,7 @@ import type { ContentStore } from "../content/index.ts";
 import type { Bytes, Descriptor, Platform, Reference } from "../core/index.ts";
 
 export interface RegistryOptions {
-  /** Mirrors, plain HTTP, certificates by host. */
+  /** Mirrors, plain HTTP, certificates by host; default what the user's settings file says. */
   readonly settings?: RegistrySettings;
   /** Where proxies (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`) and `NODE_EXTRA_CA_CERTS` are read; default `process.env`. */
   readonly env?: NodeJS.ProcessEnv;

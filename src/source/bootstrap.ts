@@ -3,13 +3,14 @@ import {
   createReadStream,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type { ContentStore } from "../content/index.ts";
 import {
   type Bytes,
@@ -130,6 +131,7 @@ async function rootfsTar(
   const temporary = `${file}.${randomBytes(6).toString("hex")}.tmp`;
   try {
     if (!options.refresh && existsSync(file)) return { file, cached: true };
+    removeLeftOvers(file);
     if (recipe.kind === "busybox") await makeBusybox(temporary, tools);
     else await makeDebian(recipe, sources, temporary, tools);
     rmSync(`${file}.digest`, { force: true });
@@ -139,6 +141,14 @@ async function rootfsTar(
     rmSync(temporary, { force: true });
     held.release();
   }
+}
+
+/** What a killed process began; nobody else works on this recipe while its lock is held. */
+function removeLeftOvers(file: string): void {
+  const directory = dirname(file);
+  for (const name of readdirSync(directory))
+    if (name.startsWith(basename(file)) && name.endsWith(".tmp"))
+      rmSync(join(directory, name), { force: true });
 }
 
 function configOf(recipe: BootstrapRecipe, description: string, name: string): Omit<ImageConfig, "rootfs"> {
