@@ -106,9 +106,12 @@ export function createSolver<S, R>(options: SolverOptions<S, R>): Solver<S, R> {
     });
   }
 
-  function announceCached(vertex: Vertex<S>, job: Job<R>): void {
+  /** What a cached vertex stands on is shown with it, although nobody looked at it. */
+  function announceCached(vertex: Vertex<S>): void {
+    const job = jobOf(vertex);
     if (job.announced) return;
     job.announced = true;
+    for (const edge of vertex.inputs) announceCached(edge.vertex);
     const now = Date.now();
     announce(vertex, { started: now, completed: now, cached: true });
   }
@@ -175,7 +178,7 @@ export function createSolver<S, R>(options: SolverOptions<S, R>): Solver<S, R> {
     const state = await keyOf(vertex);
     const known = await restore(state.record);
     if (known !== undefined) {
-      announceCached(vertex, job);
+      announceCached(vertex);
       return known;
     }
     const inputs = await Promise.all(vertex.inputs.map(resultOf));
@@ -184,7 +187,7 @@ export function createSolver<S, R>(options: SolverOptions<S, R>): Solver<S, R> {
       // Another process may have done the work while this one waited for the key.
       const done = vertex.ignoreCache ? undefined : await restore(await keys.get(state.key as Digest));
       if (done === undefined) return execute(vertex, job, inputs, state);
-      announceCached(vertex, job);
+      announceCached(vertex);
       return done;
     });
   }
@@ -249,7 +252,6 @@ export function createSolver<S, R>(options: SolverOptions<S, R>): Solver<S, R> {
     async solve(edge) {
       try {
         const outcome = await outcomeOf(edge.vertex);
-        await announceAncestors(edge.vertex, new Set());
         return await solvedOf(edge, outcome);
       } catch (error) {
         // What fails because of a cancellation is not the reason; the first failure is.
@@ -267,14 +269,6 @@ export function createSolver<S, R>(options: SolverOptions<S, R>): Solver<S, R> {
       return outcome === undefined ? undefined : solvedOf(edge, outcome);
     },
   };
-
-  /** Shows what was never looked at, because something above it was in the cache, as cached too. */
-  async function announceAncestors(vertex: Vertex<S>, seen: Set<Digest>): Promise<void> {
-    if (seen.has(vertex.digest)) return;
-    seen.add(vertex.digest);
-    for (const edge of vertex.inputs) await announceAncestors(edge.vertex, seen);
-    announceCached(vertex, jobOf(vertex));
-  }
 }
 
 function saltedKey(key: Digest, record: CacheRecord | undefined): Digest {
