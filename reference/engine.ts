@@ -52,6 +52,8 @@ export interface EngineOptions {
 export interface Engine {
   /** Socket of the engine, as the host sees it. */
   readonly socket: string;
+  /** Root of the process tree that the engine is. */
+  readonly pid: number;
   /** Waits for a clean end, at most ten seconds. */
   stop(): Promise<void>;
 }
@@ -86,7 +88,7 @@ export async function startEngine(root: string, work: string, options: EngineOpt
     const tail = readFileSync(logFile, "utf8").trimEnd().split("\n").slice(-12).join("\n");
     throw new Error(`the engine does not start: ${(error as Error).message}\n${tail}`);
   }
-  return { socket, stop: () => stop(child, directory) };
+  return { socket, pid: child.pid!, stop: () => stop(child, directory) };
 }
 
 const registryConfig = `version: 0.1
