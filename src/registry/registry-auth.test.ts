@@ -110,6 +110,21 @@ describe("anonymous tokens", () => {
     for (const { headers } of other.requests) assert.equal(headers.authorization, undefined);
   });
 
+  test("are not fetched because the target of a redirect wants one", async () => {
+    server.on("/v2/team/app/manifests/1", (_, response) =>
+      response.writeHead(307, { location: `http://${other.host}/store` }).end(),
+    );
+    other.on(
+      "/store",
+      guarded(`http://${other.host}/token`, "T", () => {}),
+    );
+    await assert.rejects(registry.resolve(app()), (error: BuildError) => error.code === "unauthenticated");
+    assert.deepEqual(
+      other.requests.map(({ path }) => path),
+      ["/store"],
+    );
+  });
+
   test("redirects end", async () => {
     server.on("/v2/team/app/manifests/1", (_, response) =>
       response.writeHead(307, { location: "/v2/team/app/manifests/1" }).end(),

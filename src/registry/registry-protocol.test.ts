@@ -348,6 +348,18 @@ describe("a registry that lies", () => {
       await assert.rejects(registry.resolve(reference(), { platform }), fails(code, message));
     });
 
+  test("about a configuration", async () => {
+    serveImage((manifest) => {
+      const { digest, size } = manifest.config as Descriptor;
+      server.on(`/v2/app/blobs/${digest}`, (_, response) => response.end(Buffer.alloc(size, 32)));
+      return manifest;
+    });
+    await assert.rejects(
+      registry.resolve(reference(), { platform, content }),
+      fails("data-loss", /has digest/),
+    );
+  });
+
   test("a failing blob stops the others, and no manifest is kept without its layers", async () => {
     serveImage();
     server.on(blobPath, status(404));
