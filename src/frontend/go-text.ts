@@ -32,8 +32,8 @@ export function quoteInteger(value: number): string {
 function escapeChar(char: string): string {
   const escaped = escapes[char];
   if (escaped !== undefined) return escaped;
-  if (printable.test(char)) return char;
   const code = char.codePointAt(0)!;
+  if ((code >= 0x20 && code < 0x7f) || printable.test(char)) return char;
   const hex = code.toString(16);
   if (code < 0x80) return `\\x${hex.padStart(2, "0")}`;
   return code < 0x10000 ? `\\u${hex.padStart(4, "0")}` : `\\U${hex.padStart(8, "0")}`;
