@@ -1,0 +1,279 @@
+import assert from "node:assert/strict";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { BuildError, digestOf, hexOf } from "../core/index.ts";
+import { draftOf, makeLayer, twoLayers } from "../exporter/testing/fixture.ts";
+import { type Image, imageFromSnapshot, imageRecordOf } from "../image/index.ts";
+import { openLease } from "../names/index.ts";
+import {
+  diskUsage,
+  type Finding,
+  fsck,
+  openStore,
+  prune,
+  type Store,
+  storeRoot,
+  sweepLeftovers,
+} from "./index.ts";
+
+const base = mkdtempSync(join(tmpdir(), "stagewright-store-"));
+after(() => rmSync(base, { recursive: true }));
+let count = 0;
+const freshStore = () => openStore({ root: join(base, String(count++)) });
+
+const code = (wanted: string) => (error: unknown) => error instanceof BuildError && error.code === wanted;
+async function findings(store: Store, repair = false): Promise<Finding[]> {
+  const found: Finding[] = [];
+  for await (const finding of fsck(store, { repair })) found.push(finding);
+  return found;
+}
+const isSound = async (store: Store) => assert.deepEqual(await findings(store), []);
+
+async function namedImage(store: Store, name: string | undefined, seed = ""): Promise<Image> {
+  const layers = seed === "" ? await twoLayers(store) : [await makeLayer(store, { [`file-${seed}`]: seed })];
+  const image = await imageFromSnapshot(draftOf(layers), store);
+  await store.names.set(name, imageRecordOf(image));
+  return image;
+}
+
+async function cacheRecord(store: Store, seed: string, layers: readonly string[]): Promise<void> {
+  await store.cache.put(digestOf(seed), {
+    results: [{ layers }],
+    created: 1,
+    duration: 1,
+    name: `RUN ${seed}`,
+    ingredients: [],
+  });
+}
+
+test("the root comes from the option, the environment, or the XDG data directory", () => {
+  assert.equal(storeRoot({ root: "/x", env: { STAGEWRIGHT_ROOT: "/y" } }), "/x");
+  assert.equal(storeRoot({ env: { STAGEWRIGHT_ROOT: "/y" } }), "/y");
+  const user = storeRoot({ env: { XDG_DATA_HOME: "/data", HOME: "/home/me" } });
+  assert.equal(user, process.geteuid?.() === 0 ? "/var/lib/stagewright" : "/data/stagewright");
+});
+
+test("a store is made on first use, closed to others, and opened again", () => {
+  const store = freshStore();
+  assert.deepEqual(readdirSync(store.root), ["format"]);
+  assert.equal(readFileSync(join(store.root, "format"), "utf8"), "1\n");
+  assert.equal(statSync(store.root).mode & 0o777, 0o700);
+  openStore({ root: store.root });
+});
+
+test("a newer store is refused, an older set aside, anything else left alone", () => {
+  const { root } = freshStore();
+  writeFileSync(join(root, "format"), "2\n");
+  assert.throws(() => openStore({ root }), code("failed-precondition"));
+  writeFileSync(join(root, "format"), "0\n");
+  writeFileSync(join(root, "old"), "precious");
+  openStore({ root });
+  assert.equal(readFileSync(join(root, "format-0", "old"), "utf8"), "precious");
+  assert.equal(readFileSync(join(root, "format"), "utf8"), "1\n");
+  writeFileSync(join(root, "format"), "what?");
+  assert.throws(() => openStore({ root }), code("data-loss"));
+  const home = join(base, "home");
+  mkdirSync(home);
+  writeFileSync(join(home, "letter"), "dear");
+  assert.throws(() => openStore({ root: home }), code("failed-precondition"));
+  assert.deepEqual(readdirSync(home), ["letter"]);
+  assert.throws(() => openStore({ root: join(home, "letter") }), code("failed-precondition"));
+});
+
+test("prune keeps what is named and leased, and removes the rest", async () => {
+  const store = freshStore();
+  const named = await namedImage(store, "keep");
+  const untagged = await namedImage(store, undefined, "untagged");
+  const [used, leased, unused] = [
+    await makeLayer(store, { used: "1" }),
+    await makeLayer(store, { leased: "2" }),
+    await makeLayer(store, { unused: "3" }),
+  ];
+  const image = await namedImage(store, "image:1", "cached");
+  const cachedLayer = store.layers.byDiffId(image.config.rootfs.diff_ids[0]!)!;
+  await cacheRecord(store, "of the image", [cachedLayer]);
+  await cacheRecord(store, "mixed", [cachedLayer, used]);
+  await cacheRecord(store, "unused", [unused]);
+  const { blob } = { blob: await store.content.ingestBytes(Buffer.from("loose")) };
+  const lease = openLease(store.root);
+  // A lease that began after all this: what it holds stays, what it does not may go.
+  await sleep(1100);
+  await lease.hold([`layer:${leased}`], () => undefined);
+  const dry = await prune(store, { cache: "unused", untagged: true, dryRun: true });
+  const result = await prune(store, { cache: "unused", untagged: true });
+  assert.deepEqual(new Set(dry.blobs), new Set(result.blobs), "a dry run tells what would go");
+  assert.deepEqual(
+    result.images.map(({ id }) => id),
+    [untagged.id],
+  );
+  assert.deepEqual(new Set(result.records), new Set([digestOf("mixed"), digestOf("unused")]));
+  assert.ok(result.bytes > 0);
+  for (const id of [used, unused]) assert.equal(store.layers.record(id), undefined);
+  for (const id of [leased, cachedLayer]) assert.ok(store.layers.record(id));
+  assert.equal(store.content.stat(blob.digest), undefined);
+  assert.equal(store.content.stat(untagged.id), undefined);
+  assert.deepEqual(readdirSync(join(store.root, "trash")), []);
+  await isSound(store);
+  for (const { target, config } of [named, image])
+    for (const digest of [target.digest, ...config.rootfs.diff_ids]) assert.ok(store.content.stat(digest));
+  lease.release();
+  const all = await prune(store, { cache: "all", untagged: true });
+  assert.deepEqual(all.records, [digestOf("of the image")]);
+  assert.deepEqual(all.layers, [leased]);
+  assert.deepEqual(await prune(store, { cache: "all", untagged: true }).then(({ bytes }) => bytes), 0);
+  await isSound(store);
+});
+
+test("what came in since a running build began stays, though nothing refers to it yet", async () => {
+  const store = freshStore();
+  const old = await store.content.ingestBytes(Buffer.from("old"));
+  const reused = await store.content.ingestBytes(Buffer.from("reused"));
+  for (const { digest } of [old, reused]) utimesSync(store.content.path(digest), 1000, 1000);
+  const lease = openLease(store.root);
+  await lease.begin();
+  const layer = await makeLayer(store, { fresh: "layer" });
+  await store.content.ingestBytes(Buffer.from("reused"));
+  const { blobs, layers } = await prune(store, { cache: "all", untagged: true });
+  assert.deepEqual([blobs, layers], [[old.digest], []]);
+  assert.ok(store.layers.record(layer));
+  lease.release();
+  assert.deepEqual((await prune(store, { cache: "all", untagged: true })).layers, [layer]);
+});
+
+test("gc alone spares the cache; until spares what is recent", async () => {
+  const store = freshStore();
+  const layer = await makeLayer(store, { a: "1" });
+  await cacheRecord(store, "step", [layer]);
+  await namedImage(store, undefined, "dangling");
+  assert.deepEqual((await prune(store, { cache: "none", untagged: false })).bytes, 0);
+  const hourAgo = Date.now() - 3_600_000;
+  assert.deepEqual((await prune(store, { cache: "all", untagged: true, until: hourAgo })).bytes, 0);
+  assert.deepEqual((await prune(store, { cache: "all", untagged: true })).records, [digestOf("step")]);
+});
+
+test("prune looping beside builds harms none of them", async () => {
+  const store = freshStore();
+  let building = true;
+  const pruning = (async () => {
+    let rounds = 0;
+    for (; building; rounds++) {
+      await prune(store, { cache: "all", untagged: true });
+      await sleep(2); // a process of its own would not keep the event loop from the builds
+    }
+    return rounds;
+  })();
+  try {
+    await Promise.all(
+      Array.from({ length: 4 }, async (_, worker) => {
+        for (let i = 0; i < 6; i++) {
+          const lease = openLease(store.root);
+          await lease.begin();
+          const image = await namedImage(store, `x:${worker}-${i % 2}`, `${worker} ${i % 3}`);
+          lease.release();
+          assert.ok(store.content.stat(image.target.digest));
+        }
+      }),
+    );
+  } finally {
+    building = false;
+  }
+  assert.ok((await pruning) > 0);
+  await isSound(store);
+  assert.equal(store.names.list().filter(({ name }) => name !== undefined).length, 8);
+});
+
+test("an image that is named while prune decides comes back from the trash", async () => {
+  const store = freshStore();
+  const image = await namedImage(store, "x", "1");
+  // As a prune leaves it that was killed after its decision.
+  const batch = join(store.root, "trash", "left");
+  mkdirSync(batch, { recursive: true });
+  for (const digest of [image.target.digest, image.id, ...image.config.rootfs.diff_ids]) {
+    writeFileSync(join(batch, hexOf(digest)), readFileSync(store.content.path(digest)));
+    store.content.remove(digest);
+  }
+  await prune(store, { cache: "none", untagged: false });
+  await isSound(store);
+  assert.deepEqual(readdirSync(join(store.root, "trash")), []);
+});
+
+test("fsck names planted damage, and repairs what can be repaired", async () => {
+  const store = freshStore();
+  const image = await namedImage(store, "hello");
+  const other = await namedImage(store, "other", "2");
+  const [first, second] = image.config.rootfs.diff_ids;
+  await isSound(store);
+  const layer = store.layers.byDiffId(second!)!;
+  await cacheRecord(store, "gone", ["0".repeat(32)]);
+  const damaged = readFileSync(store.content.path(first!));
+  damaged[600]! ^= 1;
+  writeFileSync(store.content.path(first!), damaged);
+  writeFileSync(join(store.root, "layers", layer, "index"), "nonsense");
+  unlinkSync(store.content.path(other.id));
+  writeFileSync(join(store.root, "names", "x.json"), "{");
+  writeFileSync(join(store.root, "blobs", "sha256", "stray"), "");
+  const found = await findings(store);
+  const has = (kind: string, pattern: RegExp) =>
+    assert.ok(
+      found.some((one) => one.kind === kind && pattern.test(`${one.subject}: ${one.problem}`)),
+      `${kind} ${pattern} in ${JSON.stringify(found, undefined, 1)}`,
+    );
+  has("blob", new RegExp(`${first}: its content has digest`));
+  has("blob", /stray: not named by a digest/);
+  has("layer", new RegExp(`${layer}: its index is damaged`));
+  has("image", new RegExp(`other:latest: .*${other.id}`));
+  has("image", /x\.json: not an image record/);
+  has("cache", /RUN gone: layer 0+ is missing/);
+  assert.equal(found.length, 6);
+  const repaired = await findings(store, true);
+  assert.ok(
+    repaired.every((one) => one.repaired !== undefined),
+    JSON.stringify(repaired, undefined, 1),
+  );
+  await isSound(store);
+  assert.equal(readdirSync(join(store.root, "lost+found")).length, 3, "nothing damaged is deleted");
+});
+
+test("du counts every form, and what prune would free", async () => {
+  const store = freshStore();
+  const image = await namedImage(store, "hello");
+  const loose = await makeLayer(store, { loose: "x".repeat(5000) });
+  await cacheRecord(store, "loose", [loose]);
+  const usage = await diskUsage(store);
+  const row = usage.layers.find(({ id }) => id === loose);
+  assert.deepEqual([row?.images, row?.steps, row?.inUse], [[], ["RUN loose"], false]);
+  assert.ok(row!.tar > 5000 && row!.index > 0);
+  const own = usage.layers.find(({ diffId }) => diffId === image.config.rootfs.diff_ids[0]);
+  assert.deepEqual(own?.images, ["docker.io/library/hello:latest"]);
+  const sizes = [...store.content.list()].map((digest) => store.content.stat(digest)!.size);
+  assert.equal(
+    usage.kinds.tars + usage.kinds.otherBlobs,
+    sizes.reduce((a, b) => a + b),
+  );
+  assert.equal(usage.reclaimable, row!.tar + row!.index);
+  assert.ok(usage.total >= usage.kinds.tars + usage.kinds.cache);
+  assert.equal((await prune(store, { cache: "unused", untagged: true })).bytes, usage.reclaimable);
+});
+
+test("temporary files of the dead are swept, those of the living are not", () => {
+  const store = freshStore();
+  const [old, young] = [store.content.temporary(), store.content.temporary()];
+  for (const file of [old, young]) writeFileSync(file, "x");
+  utimesSync(old, 1000, 1000);
+  sweepLeftovers(store.root);
+  assert.deepEqual([existsSync(old), existsSync(young)], [false, true]);
+});
