@@ -9,7 +9,7 @@ export type Compression = "none" | "gzip" | "zstd";
 
 const pieceSize = 1 << 18;
 
-/** Tells by the first bytes how a blob is compressed; everything unknown counts as a plain tar. */
+/** Tells by the first bytes how a blob is compressed; everything unknown counts as a plain tar. Refuses xz and bzip2. */
 export function compressionOf(file: string): Compression {
   const head = Buffer.alloc(4);
   const fd = openSync(file, "r");
@@ -20,6 +20,11 @@ export function compressionOf(file: string): Compression {
   }
   if (head[0] === 0x1f && head[1] === 0x8b) return "gzip";
   const word = head.readUInt32LE(0);
+  const foreign = word === 0x587a37fd ? "xz" : head.toString("latin1", 0, 3) === "BZh" ? "bzip2" : undefined;
+  if (foreign !== undefined)
+    throw new BuildError("unimplemented", `it is compressed with ${foreign}, which is not supported`, {
+      hint: "decompress it first; gzip and zstd are understood",
+    });
   return word === 0xfd2fb528 || (word & 0xfffffff0) >>> 0 === 0x184d2a50 ? "zstd" : "none";
 }
 

@@ -27,6 +27,8 @@ export interface LayerFiles {
   write(record: StoredRecord): void;
   /** A fresh directory for a layer in the making. */
   prepare(id: LayerId): string;
+  /** A path for something big in the making; what a killed process leaves there is swept. */
+  temporary(): string;
   /** Makes a prepared layer visible. */
   publish(prepared: string, record: StoredRecord): void;
   list(): LayerId[];
@@ -92,6 +94,7 @@ export function openLayerFiles(root: string): LayerFiles {
       mkdirSync(prepared, { recursive: true, mode: 0o700 });
       return prepared;
     },
+    temporary: () => join(layers, `tmp-${freshId()}`),
     publish(prepared, record) {
       writeFileSync(join(prepared, "record.json"), JSON.stringify(record), { mode: 0o600 });
       renameSync(prepared, directory(record.id));

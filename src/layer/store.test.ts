@@ -395,6 +395,8 @@ describe("what goes wrong", () => {
     const before = everything(store.root);
     await assert.rejects(store.layers.fromTar(blob), /evil is refused: .*climbs/);
     assert.deepEqual(everything(store.root), before);
+    const xz = await ingest(store, Buffer.from("\xfd7zXZ\0 and so on", "latin1"));
+    await assert.rejects(store.layers.fromTar(xz), /compressed with xz/);
     const missing = { digest: wrong, size: 1 };
     await assert.rejects(store.layers.fromTar(missing), /not in the store/);
   });
@@ -422,6 +424,8 @@ describe("what goes wrong", () => {
       const view = await openLayerStore(store.content).view(id);
       assert.equal(view.read("d/f").toString(), "content");
       assert.equal(view.isWhiteout("d/gone"), true);
+      fs.rmSync(index);
+      assert.equal(fs.existsSync((await store.layers.source(id)).index), true);
       assert.equal(Buffer.from(view.fileDigest("d/f")).toString("hex"), digestOf("content").slice(7));
     }
   });
@@ -457,7 +461,6 @@ describe("what goes wrong", () => {
     const store = openStore();
     const id = await layer(store, (w) => w.add(file("f"), bytes("x")));
     fs.mkdirSync(join(store.root, "layers", `tmp-${"0".repeat(32)}`));
-    fs.mkdirSync(join(store.root, "layers", id, "tmp-1"));
     assert.deepEqual(
       [...store.layers.list()].map((r) => r.id),
       [id],

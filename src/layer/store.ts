@@ -147,7 +147,7 @@ export function openLayerStore(content: ContentStore): LayerStore {
         hint: "builds without RUN need no privileges",
       });
     await index(found); // repairs it
-    const temporary = files.directory(found.id, `tmp-${freshId()}`);
+    const temporary = files.temporary();
     const task = {
       source: sourceOf(found),
       below: found.dependsOnLower ? await sources(below) : [],
@@ -181,8 +181,13 @@ export function openLayerStore(content: ContentStore): LayerStore {
     return Promise.all(
       layers.map(async (id) => {
         const found = existing(id);
-        if (!views.has(id)) await view(id);
-        return sourceOf(found);
+        const source = sourceOf(found);
+        const size = statSync(source.index, { throwIfNoEntry: false })?.size;
+        if (size === undefined || size !== views.sizeOf(id)) {
+          views.delete(id);
+          await view(id);
+        }
+        return source;
       }),
     );
   }
@@ -222,7 +227,7 @@ export function openLayerStore(content: ContentStore): LayerStore {
     const id = freshId();
     const prepared = files.prepare(id);
     try {
-      renameSync(upper, join(prepared, "fs"));
+      moveUpper(upper, join(prepared, "fs"));
       const input = { root: join(prepared, "fs"), indexFile: join(prepared, "index") };
       const summary =
         indexSmallDirectory(input, inlineEntries) ?? (await runLayerTask("indexDirectory", input, signal));
@@ -345,6 +350,17 @@ export function openLayerStore(content: ContentStore): LayerStore {
     },
     usage: (id) => usageOf(files, content, id),
   };
+}
+
+function moveUpper(upper: string, target: string): void {
+  try {
+    renameSync(upper, target);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EXDEV") throw error;
+    throw new BuildError("failed-precondition", `${upper} is on another filesystem than the store`, {
+      cause: error,
+    });
+  }
 }
 
 /** A directory counts with the sizes of its files and a page for each entry: counting blocks would take a walk. */

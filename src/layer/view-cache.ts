@@ -12,7 +12,7 @@ export function createViewCache() {
     open.delete(id);
   };
   return {
-    has: (id: LayerId) => open.has(id),
+    sizeOf: (id: LayerId) => open.get(id)?.size,
     get(id: LayerId): LayerView | undefined {
       const found = open.get(id);
       if (found === undefined) return undefined;
