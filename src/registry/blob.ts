@@ -2,7 +2,7 @@ import { BuildError, type Bytes, type Descriptor } from "../core/index.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { failureOf, unreachable } from "./failure.ts";
 import type { Requests } from "./requests.ts";
-import { discard, type HttpResponse } from "./transport.ts";
+import { discard, type HttpResponse } from "./response.ts";
 import type { TransferOptions } from "./types.ts";
 
 /**

@@ -1,5 +1,5 @@
 import { BuildError, type Bytes, collect, type ErrorCode } from "../core/index.ts";
-import type { HttpResponse } from "./transport.ts";
+import type { HttpResponse } from "./response.ts";
 
 /** More of an error's text than anyone will read. */
 const maxErrorBody = 64 * 1024;

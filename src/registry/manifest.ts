@@ -12,7 +12,7 @@ import { isIndex, parseManifestOrIndex } from "../image/index.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { failureOf } from "./failure.ts";
 import type { Requests } from "./requests.ts";
-import { discard, type HttpResponse } from "./transport.ts";
+import { discard, type HttpResponse } from "./response.ts";
 import type { FetchedManifest } from "./types.ts";
 
 /** What registries commonly allow for a manifest. */

@@ -6,7 +6,7 @@ import { streamBlob } from "./blob.ts";
 import { type Endpoint, endpointsOf } from "./endpoint.ts";
 import { createRequests } from "./requests.ts";
 import { resolveAt } from "./resolve.ts";
-import { openTransport } from "./transport.ts";
+import type { Transport } from "./response.ts";
 import type { Registry, RegistryOptions, ResolvedImage, TransferOptions } from "./types.ts";
 
 /** Blobs of one image that are transferred at once. */
@@ -16,7 +16,7 @@ const parallelBlobs = 5;
 export function openRegistry(options: RegistryOptions = {}): Registry {
   const { env = processEnv, attempts = 5, retryDelay = 500, idleTimeout = 60_000 } = options;
   const settings = options.settings ?? loadRegistrySettings(env);
-  const transport = openTransport({ env, idleTimeout });
+  const transport = lazyTransport({ env, idleTimeout });
   const requests = createRequests(transport, { attempts, retryDelay });
   const registry: Registry = {
     resolve: (reference, resolveOptions = {}) =>
@@ -31,6 +31,18 @@ export function openRegistry(options: RegistryOptions = {}): Registry {
     close: () => transport.close(),
   };
   return registry;
+}
+
+/** HTTP and TLS cost more time to load than a build without a registry takes. */
+function lazyTransport(options: { env: NodeJS.ProcessEnv; idleTimeout: number }): Transport {
+  let opened: Promise<Transport> | undefined;
+  return {
+    async send(request) {
+      opened ??= import("./transport.ts").then(({ openTransport }) => openTransport(options));
+      return (await opened).send(request);
+    },
+    close: () => void opened?.then((transport) => transport.close()),
+  };
 }
 
 /** Tries endpoints in order. A mirror's failure only leads to the next; the last one's error counts. */

@@ -3,7 +3,7 @@ import { BuildError, type Bytes } from "../core/index.ts";
 import { parseChallenges, readToken, type Token, tokenUrl } from "./authorization.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { failureOf, unreachable } from "./failure.ts";
-import { discard, type HttpResponse, type Transport } from "./transport.ts";
+import { discard, type HttpResponse, type Transport } from "./response.ts";
 
 export interface EndpointRequest {
   readonly endpoint: Endpoint;

@@ -4,28 +4,7 @@ import * as https from "node:https";
 import { createSecureContext, getCACertificates, type SecureContext } from "node:tls";
 import type { RegistryHost } from "../config/index.ts";
 import { BuildError } from "../core/index.ts";
-
-export interface HttpRequest {
-  readonly method: "GET" | "HEAD";
-  readonly url: URL;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly settings: RegistryHost;
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** An answer whose body is not read yet: read it, or `discard` it. */
-export interface HttpResponse {
-  readonly status: number;
-  readonly headers: http.IncomingHttpHeaders;
-  readonly url: URL;
-  readonly body: http.IncomingMessage;
-}
-
-/** Sends single requests: no redirects, no retries. Connections are kept alive and pass through proxies. */
-export interface Transport {
-  send(request: HttpRequest): Promise<HttpResponse>;
-  close(): void;
-}
+import type { Transport } from "./response.ts";
 
 /** Larger than any header block that registries send (signed redirects are long). */
 const maxHeaderSize = 64 * 1024;
@@ -84,14 +63,6 @@ function stalled(url: URL, milliseconds: number): Error {
   const error: NodeJS.ErrnoException = new Error(`${url.host} sent nothing for ${milliseconds / 1000} s`);
   error.code = "ETIMEDOUT";
   return error;
-}
-
-/** Throws away an unread body: a short one is read so that its connection can be used again, a long one is cut. */
-export function discard(response: HttpResponse): void {
-  const { body } = response;
-  const length = Number(response.headers["content-length"] ?? Number.NaN);
-  if (length <= 64 * 1024) body.resume();
-  else body.destroy();
 }
 
 function tlsOptions(settings: RegistryHost, env: NodeJS.ProcessEnv): https.AgentOptions {

@@ -1,4 +1,3 @@
-import { spawn } from "node:child_process";
 import { BuildError } from "../core/index.ts";
 
 export interface ToolOptions {
@@ -26,6 +25,7 @@ export async function runTool(
 ): Promise<string> {
   const { input = "", cwd, env = process.env, signal, onLine } = options;
   signal?.throwIfAborted();
+  const { spawn } = await import("node:child_process");
   const child = spawn(command, args, {
     detached: true,
     stdio: ["pipe", "pipe", "pipe"],
@@ -99,7 +99,7 @@ const knownFailures: readonly [RegExp, BuildError["code"], string][] = [
   [
     /Unable to locate package|has no installation candidate|Version .* was not found/,
     "not-found",
-    "check the names of the included packages",
+    "check the names of the packages; if the package lists are missing or old: apt-get update",
   ],
   [
     /NO_PUBKEY|is not signed|EXPKEYSIG|BADSIG|signatures couldn't be verified/,
