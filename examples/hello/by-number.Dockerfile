@@ -11,7 +11,7 @@ import (
 )
 
 func main() {
-	fmt.Printf("Hello from an image with one file in it (%s/%s).\n", runtime.GOOS, runtime.GOARCH)
+	fmt.Println("Hello from an image with one file in it, on", runtime.GOOS+"/"+runtime.GOARCH)
 }
 EOF
 RUN CGO_ENABLED=0 go build -o /bin/hello main.go
