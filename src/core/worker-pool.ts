@@ -42,7 +42,7 @@ export interface WorkerOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A functions' input and output must survive structured cloning. */
+/** The functions' input and output must survive structured cloning. */
 // biome-ignore lint/suspicious/noExplicitAny: the input's type is the business of the two ends
 export type WorkerTasks = Readonly<Record<string, (input: any) => unknown>>;
 
@@ -107,7 +107,13 @@ function dispatch(): void {
     worker ??= start(entry);
     worker.job = job;
     worker.thread.ref();
-    worker.thread.postMessage(job.message, [...job.transfer]);
+    try {
+      worker.thread.postMessage(job.message, [...job.transfer]);
+    } catch (error) {
+      worker.job = undefined; // the input cannot be cloned; the thread never saw it
+      worker.thread.unref();
+      job.reject(error);
+    }
   }
 }
 
@@ -116,7 +122,11 @@ function start(entry: string): PoolWorker {
   const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
   const worker: PoolWorker = {
     entry,
-    thread: new Worker(new URL(entry), { env, execArgv: [] }),
+    thread: new Worker(new URL(entry), {
+      env,
+      execArgv: [],
+      resourceLimits: { maxYoungGenerationSizeMb: 8 },
+    }),
     job: undefined,
   };
   worker.thread.on("message", (reply: Reply) => finish(worker, reply));

@@ -12,7 +12,7 @@ const opaque = "trusted.overlay.opaque";
  * would make the directory incomplete.
  */
 const harmless = new Set(
-  [opaque, "origin", "impure", "upper", "uuid", "nlink"].map((name) =>
+  [opaque, "origin", "impure", "upper", "uuid", "nlink", "protattr"].map((name) =>
     name.includes(".") ? name : `trusted.overlay.${name}`,
   ),
 );

@@ -160,6 +160,14 @@ refuses(
   { refuseDevices: true },
 );
 
+test("refuses paths that would imply far more directories", () => {
+  const members = Array.from({ length: 60 }, (_, i) => [
+    member(pax(["path", `${i}/${"d/".repeat(2000)}f`])),
+    member({ name: "x" }),
+  ]);
+  assert.throws(() => indexTar(bytesSource(tarOf(...members.flat()))), /too many and too long/);
+});
+
 test("absolute names and ./ are names inside the root", () => {
   const v = view(tarOf({ name: "./", flag: "5", mode: "0000700\0" }, { name: "/etc//./passwd", data: "x" }));
   assert.deepEqual(paths(v), ["", "etc/passwd"]);

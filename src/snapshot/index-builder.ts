@@ -76,6 +76,12 @@ interface Record {
   readonly draft?: Draft;
 }
 
+/** Bytes of paths and the like in one index. */
+const heapLimit = 2 ** 30;
+
+/** Bytes of the paths of implied directories: an archive of deep, sparse paths would imply far more than it holds. */
+const impliedLimit = 64 << 20;
+
 const impliedDirectory = { type: "directory", mode: 0o755, uid: 0, gid: 0, size: 0, mtime: 0 } as const;
 
 export function createIndexBuilder(): IndexBuilder {
@@ -132,8 +138,11 @@ export function createIndexBuilder(): IndexBuilder {
 
   function addImplied(): void {
     let last: BytePath | undefined;
+    let impliedBytes = 0;
     const imply = (path: BytePath): void => {
       for (let above = path; above !== last && !drafts.has(above); above = parentOf(above)) {
+        impliedBytes += above.length;
+        if (impliedBytes > impliedLimit) throw tooLarge();
         drafts.set(above, {
           entry: { path: above, ...impliedDirectory },
           order: 0,
@@ -234,6 +243,10 @@ function parentOf(path: BytePath): BytePath {
   return slash < 0 ? "" : path.slice(0, slash);
 }
 
+function tooLarge(): BuildError {
+  return new BuildError("resource-exhausted", "the paths of the layer are too many and too long");
+}
+
 function sorted(paths: BytePath[]): BytePath[] {
   for (let i = 1; i < paths.length; i++) if (paths[i - 1]! > paths[i]!) return paths.sort();
   return paths;
@@ -245,7 +258,7 @@ function encode(records: readonly Record[], opaques: ReadonlyMap<BytePath, unkno
   const heap = headerSize + records.length * (recordSize + (withDigests ? digestSize : 0));
   let heapSize = 4; // offset 0 means "no extra"
   for (const [i, { path }] of records.entries()) heapSize += path.length + (extras[i]?.length ?? 0);
-  if (heapSize > 0xffff_ffff) throw new BuildError("resource-exhausted", "a layer has too many entries");
+  if (heapSize > heapLimit) throw tooLarge();
   const bytes = Buffer.alloc(heap + heapSize);
   let free = 4;
   let contentSize = 0;
