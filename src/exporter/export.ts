@@ -33,6 +33,11 @@ export interface ExportOptions {
   readonly stdout?: Writable;
   /** Relative destinations are below this directory; the current one when left out. */
   readonly cwd?: string;
+  /**
+   * Whether `type=image` waits until the image is on disk before it is named. Without, a power failure may cost the
+   * image, never the store. True when left out.
+   */
+  readonly durable?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -61,14 +66,22 @@ export async function exportResult(
     formatReference(parseReference(name)),
   );
   const names = [...new Set(given)];
-  if (output.type === "image") await nameImage(image, names, stores);
+  if (output.type === "image") await nameImage(image, names, stores, options.durable ?? true);
   else await exportArchive(image, names, output, stores.content, options);
   return { image, names, skipped: [], metadata: imageMetadata(image, names) };
 }
 
-async function nameImage(image: Image, names: readonly string[], stores: ExportStores): Promise<void> {
-  await stores.content.sync();
-  await stores.layers.sync();
+async function nameImage(
+  image: Image,
+  names: readonly string[],
+  stores: ExportStores,
+  durable: boolean,
+): Promise<void> {
+  if (durable) {
+    // The layers' sync covers the whole filesystem: what the content store then flushes is clean already.
+    await stores.layers.sync();
+    await stores.content.sync();
+  }
   const record = imageRecordOf(image);
   if (names.length === 0) await stores.names.set(undefined, record);
   for (const name of names) await stores.names.set(name, record);

@@ -7,6 +7,7 @@ export { goJson, goTime } from "./go-json.ts";
 export { type HistoryRow, historyRows } from "./history.ts";
 export { importRootfs, type RootfsImport } from "./import.ts";
 export { imageSize, inspectImage, layerSizes } from "./inspect.ts";
+export { type ImageRow, imageRows } from "./list.ts";
 export {
   encodeManifest,
   isIndex,

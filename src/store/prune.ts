@@ -2,11 +2,12 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { StoredRecord } from "../cache/index.ts";
-import { type Digest, fromHex, hexOf } from "../core/index.ts";
-import { type ImageRecord, type Leased, type LeaseItem, lock, withLeases } from "../names/index.ts";
-import type { LayerId, LayerRecord } from "../snapshot/index.ts";
+import { type Digest, hexOf } from "../core/index.ts";
+import { type ImageRecord, type Leased, lock, withLeases } from "../names/index.ts";
+import type { LayerId } from "../snapshot/index.ts";
+import { createKept, type Kept } from "./kept.ts";
 import type { Store } from "./open.ts";
-import { contentsOf, mentionedIn } from "./references.ts";
+import { mentionedIn } from "./references.ts";
 import { namesIn, sweepLeftovers, sweepTrash } from "./trash.ts";
 
 export interface PruneOptions {
@@ -75,11 +76,11 @@ function decide(
   const going = new Set(untagged.map(({ target }) => target.digest));
   const records = store.names.list().filter((one) => one.name !== undefined || !going.has(one.target.digest));
   const layers = new Map([...store.layers.list()].map((record) => [record.id, record]));
-  const kept = new Kept(store, layers);
-  for (const { target } of records) kept.image(target.digest);
-  for (const item of leased.items) kept.lease(item);
+  const kept = createKept(store, layers);
+  for (const { target } of records) kept.addImage(target.digest);
+  for (const item of leased.items) kept.addLease(item);
   const condemned = condemnedRecords(store, kept, options);
-  kept.tars();
+  kept.addTars();
   const looseLayers = layerNames(store).filter(
     (id) => !kept.layers.has(id) && modified(join(store.root, "layers", id)) < leased.since,
   );
@@ -108,79 +109,16 @@ function layerBytes(store: Store, id: LayerId): number {
   return directory + index;
 }
 
-/** What is reachable from names, leases and kept cache records. */
-class Kept {
-  readonly layers = new Set<LayerId>();
-  readonly blobs = new Set<Digest>();
-  readonly records = new Set<Digest>();
-  readonly #store: Store;
-  readonly #all: ReadonlyMap<LayerId, LayerRecord>;
-  readonly #byDiffId: ReadonlyMap<Digest, readonly LayerId[]>;
-
-  constructor(store: Store, all: ReadonlyMap<LayerId, LayerRecord>) {
-    this.#store = store;
-    this.#all = all;
-    const byDiffId = new Map<Digest, LayerId[]>();
-    for (const { id, diffId } of all.values())
-      if (diffId !== undefined) byDiffId.set(diffId, [...(byDiffId.get(diffId) ?? []), id]);
-    this.#byDiffId = byDiffId;
-  }
-
-  image(digest: Digest): void {
-    this.blobs.add(digest);
-    const contents = contentsOf(this.#store.content, { mediaType: "", digest, size: 0 });
-    for (const blob of contents.blobs) this.blobs.add(blob);
-    for (const diffId of contents.diffIds)
-      for (const id of this.#byDiffId.get(diffId) ?? []) this.layers.add(id);
-  }
-
-  lease(item: LeaseItem): void {
-    const name = item.slice(item.indexOf(":") + 1);
-    if (item.startsWith("layer:")) this.layers.add(name);
-    else if (item.startsWith("cache:")) this.records.add(fromHex(name));
-    else if (this.#isJson(fromHex(name))) this.image(fromHex(name));
-    else this.blobs.add(fromHex(name));
-  }
-
-  #isJson(digest: Digest): boolean {
-    try {
-      return this.#store.content.read(digest, 1 << 20)[0] === 0x7b;
-    } catch {
-      return false;
-    }
-  }
-
-  record({ key, record }: StoredRecord): void {
-    this.records.add(key);
-    const { layers, blobs } = mentionedIn(record.results);
-    for (const id of layers) this.layers.add(id);
-    for (const blob of blobs) this.blobs.add(blob);
-  }
-
-  has({ key, record }: StoredRecord): boolean {
-    if (this.records.has(key)) return true;
-    return [...mentionedIn(record.results).layers].every((id) => this.layers.has(id));
-  }
-
-  /** A kept layer keeps its tar. */
-  tars(): void {
-    for (const id of this.layers) {
-      const diffId = this.#all.get(id)?.diffId;
-      if (diffId !== undefined) this.blobs.add(diffId);
-    }
-  }
-}
-
 function condemnedRecords(store: Store, kept: Kept, options: PruneOptions): readonly Digest[] {
   const all = [...store.cache.list()];
   const spared = (stored: StoredRecord): boolean => {
     if (options.cache === "none" || kept.records.has(stored.key)) return true;
     if (options.until !== undefined && stored.lastUsed >= options.until) return true;
-    return options.cache === "unused" && kept.has(stored);
+    return options.cache === "unused" && kept.suffices(stored);
   };
   // Decided before any is kept: a record must not be spared for the sake of another that is.
   const stay = all.filter(spared);
-  for (const stored of stay) kept.record(stored);
+  for (const stored of stay) kept.addRecord(stored);
   const staying = new Set(stay.map(({ key }) => key));
   return all.filter(({ key }) => !staying.has(key)).map(({ key }) => key);
 }

@@ -17,7 +17,7 @@ import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BuildError, digestOf, hexOf } from "../core/index.ts";
 import { draftOf, makeLayer, twoLayers } from "../exporter/testing/fixture.ts";
-import { type Image, imageFromSnapshot, imageRecordOf } from "../image/index.ts";
+import { type Image, imageFromSnapshot, imageRecordOf, imageRows } from "../image/index.ts";
 import { openLease } from "../names/index.ts";
 import {
   diskUsage,
@@ -25,6 +25,7 @@ import {
   fsck,
   openStore,
   prune,
+  removeImage,
   type Store,
   storeRoot,
   sweepLeftovers,
@@ -276,4 +277,35 @@ test("temporary files of the dead are swept, those of the living are not", () =>
   utimesSync(old, 1000, 1000);
   sweepLeftovers(store.root);
   assert.deepEqual([existsSync(old), existsSync(young)], [false, true]);
+});
+
+test("rmi takes a name away, an image with its last name, several names by force", async () => {
+  const store = freshStore();
+  const image = await namedImage(store, "x:1", "1");
+  await store.names.set("x:2", imageRecordOf(image));
+  assert.deepEqual(
+    imageRows(store.names.list(), store).map(({ repository, tag, id }) => [repository, tag, id]),
+    [
+      ["x", "1", image.id],
+      ["x", "2", image.id],
+    ],
+  );
+  await assert.rejects(removeImage(store, hexOf(image.id).slice(0, 12)), code("failed-precondition"));
+  const one = await removeImage(store, "x:1");
+  assert.deepEqual([one.untagged.length, one.freed.bytes], [1, 0]);
+  assert.ok(store.content.stat(image.id));
+  await store.names.set("x:3", imageRecordOf(image));
+  const rest = await removeImage(store, hexOf(image.id), { force: true });
+  assert.equal(rest.untagged.length, 2);
+  assert.ok(rest.freed.bytes > 0);
+  assert.deepEqual([...store.content.list()], []);
+  await assert.rejects(removeImage(store, "x:1"), code("not-found"));
+  await isSound(store);
+});
+
+test("an image that is damaged is listed with its problem", async () => {
+  const store = freshStore();
+  const image = await namedImage(store, "x", "1");
+  store.content.remove(image.id);
+  assert.match(imageRows(store.names.list(), store)[0]?.problem ?? "", /not in the store/);
 });
