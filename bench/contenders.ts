@@ -86,16 +86,15 @@ export async function docker(peers: Peers, work: string): Promise<Contender & { 
 /** Buildah, with the layer cache that the others have too. */
 export function buildah(peers: Peers): Contender {
   const run = inside(peers, peerEnvironment);
-  // runc, for crun refuses hosts with both cgroup versions; host network and low limits need no more rights than
-  // a container gives.
-  const flags =
-    "--layers --isolation=oci --runtime=runc --network=host --ulimit=nofile=1024:1024 --pull=never";
+  // runc, for crun refuses hosts with both cgroup versions; low limits, for higher ones need CAP_SYS_RESOURCE.
+  const flags = "--layers --jobs=8 --pull=never --isolation=oci --runtime=runc --network=host";
+  const limits = ["--ulimit=nofile=1024:1024", "--ulimit=nproc=4096:4096"];
   return {
     name: "buildah build",
     version: packageVersion(peers, "buildah"),
     build: ({ context, target }) => ({
       argv: [
-        ...["chroot", peers.root, "buildah", "build", "-q", ...flags.split(" "), "-t", "bench"],
+        ...["chroot", peers.root, "buildah", "build", "-q", ...flags.split(" "), ...limits, "-t", "bench"],
         ...targetFlag(target),
         `${workMount}/${context}`,
       ],

@@ -29,12 +29,15 @@ export function markdown(reports: readonly WorkloadReport[], versions: readonly 
   ].join("\n");
 }
 
+function cell(text: string): string {
+  return text.replaceAll("|", "\\|");
+}
+
 function table(results: readonly Result[]): string[] {
   const ours = results.find(({ name }) => name === "stagewright");
   const reference = ours && ours.milliseconds.length > 0 ? median(ours.milliseconds) : undefined;
   const rows = results.map(({ name, milliseconds, peakMemory, failure }) => {
-    if (milliseconds.length === 0)
-      return `| ${name} | failed | | | ${failure?.replaceAll("|", "\\|") ?? ""} |`;
+    if (milliseconds.length === 0) return `| ${cell(name)} | failed | ${cell(failure ?? "")} | | |`;
     const middle = median(milliseconds);
     const ratio = reference === undefined ? "" : `${(middle / reference).toFixed(2)}×`;
     const range = `${seconds(Math.min(...milliseconds))} – ${seconds(Math.max(...milliseconds))}`;
