@@ -1,6 +1,8 @@
 /** What the embedded solver can do beyond the basics, by BuildKit's names. Anything else is refused with its line. */
 export const defaultCapabilities: ReadonlySet<string> = new Set([
   "exec.mount.bind",
+  "file.copy.includeexcludepatterns",
+  "mergeop",
   "exec.mount.cache",
   "exec.mount.tmpfs",
 ]);
