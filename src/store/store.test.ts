@@ -309,3 +309,25 @@ test("an image that is damaged is listed with its problem", async () => {
   store.content.remove(image.id);
   assert.match(imageRows(store.names.list(), store)[0]?.problem ?? "", /not in the store/);
 });
+
+test("a layer that a RUN wrote: packed for its image, and checked against its directory", async () => {
+  const store = freshStore();
+  const upper = join(store.root, "upper");
+  mkdirSync(join(upper, "opt"), { recursive: true });
+  writeFileSync(join(upper, "opt/result"), "built");
+  const below = await twoLayers(store);
+  const id = await store.layers.adoptUpper(upper);
+  const image = await imageFromSnapshot({ ...draftOf([id]), snapshot: { layers: [...below, id] } }, store);
+  await store.names.set("run", imageRecordOf(image));
+  assert.equal(image.config.history?.length, 3, "layers without an entry get one");
+  await isSound(store);
+  await prune(store, { cache: "all", untagged: true });
+  assert.ok(store.layers.record(id));
+  const directory = await store.layers.directory(id, below);
+  writeFileSync(join(directory, "opt/result"), "tampered with");
+  const [finding, ...more] = await findings(store);
+  assert.deepEqual([finding?.kind, finding?.subject, more], ["layer", id, []]);
+  assert.match(finding?.problem ?? "", /opt\/result.*13 bytes instead of 5/);
+  await findings(store, true);
+  await isSound(store);
+});
