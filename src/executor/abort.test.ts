@@ -14,8 +14,10 @@ const longSleep = `98765.${process.pid}`;
 for (const runtime of ["crun", "runc"])
   describe(runtime, { skip: cannotRunWith(runtime) }, () => {
     let shop: Workshop;
+    let ownId: string;
     before(async () => {
       shop = await openWorkshop(runtime);
+      ownId = ownDirectories(shop.stateDir)[0]!;
     });
     after(() => shop.close());
 
@@ -90,6 +92,7 @@ for (const runtime of ["crun", "runc"])
       await output(builder, "started");
       assert.equal(processesWith(`sleep\0${longSleep}`).length, 2);
       const before = mountsBelow(shop.base);
+      const [own] = ownDirectories(shop.stateDir).filter((id) => id !== ownId);
       sweep(shop.stateDir);
       assert.equal(ownDirectories(shop.stateDir).length, 2, "a living builder's files stay");
 
@@ -98,7 +101,7 @@ for (const runtime of ["crun", "runc"])
       assert.deepEqual(before, [], "a step mounts nothing that the host sees");
       await waitFor(() => {
         sweep(shop.stateDir);
-        return ownDirectories(shop.stateDir).length === 1 && controlGroups().length === 0;
+        return ownDirectories(shop.stateDir).length === 1 && controlGroups(own!).length === 0;
       });
     });
 
@@ -115,13 +118,10 @@ for (const runtime of ["crun", "runc"])
       });
     });
 
-    function controlGroups(): string[] {
-      const own = ownDirectories(shop.stateDir)[0]!;
+    function controlGroups(id: string): string[] {
       return readdirSync("/sys/fs/cgroup").flatMap((hierarchy) => {
         const parent = join("/sys/fs/cgroup", hierarchy, "stagewright");
-        return existsSync(parent)
-          ? readdirSync(parent).filter((name) => name.startsWith("stagewright-") && !name.includes(own))
-          : [];
+        return existsSync(parent) ? readdirSync(parent).filter((name) => name.includes(id)) : [];
       });
     }
   });

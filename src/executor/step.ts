@@ -138,7 +138,8 @@ function runtimeCommand(host: Host, at: { root: string; log: string; bundle: str
     "--root",
     at.root,
     "--log",
-    at.log,
+    // crun takes what stands before a colon for the kind of log.
+    host.runtime.kind === "crun" ? `file:${at.log}` : at.log,
     ...manager,
     "run",
     "--bundle",

@@ -11,7 +11,6 @@ export interface ProcessSpec {
   readonly hostname?: string;
   /** `HOST:IP` lines beside the generated ones. */
   readonly extraHosts?: readonly { readonly host: string; readonly ip: string }[];
-  readonly insecure?: boolean;
   /** Raised or lowered for the process; what this process may not raise is capped, with a warning. */
   readonly ulimits?: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];
 }

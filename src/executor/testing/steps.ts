@@ -34,7 +34,8 @@ export async function openWorkshop(runtime?: string): Promise<Workshop> {
   const base = temporaryDirectory();
   const busybox = join(base, "busybox");
   busyboxLayer(busybox);
-  const stateDir = join(base, "run");
+  // A name that options of mounts, shells and paths all have to survive.
+  const stateDir = join(base, 'run: it\'s, "odd"');
   const executor = await createExecutor({ stateDir, ...(runtime === undefined ? {} : { runtime }) });
   return {
     base,
