@@ -191,9 +191,7 @@ test("a failing look-up points at the FROM or --from", async () => {
 });
 
 test("COPY --link is a merge", async () => {
-  const result = await build(["FROM alpine", "COPY --link --chown=7 a /b/", "RUN true"], {
-    capabilities: allCapabilities,
-  });
+  const result = await build(["FROM alpine", "COPY --link --chown=7 a /b/", "RUN true"]);
   const merge = find(result, "[2/3] LINK COPY");
   assert.deepEqual(merge.op.body, { kind: "merge", inputs: [0, 1] });
   assert.equal(merge.inputs[1]?.vertex.metadata.name, "[2/3] COPY --link --chown=7 a /b/");
