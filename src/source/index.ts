@@ -17,5 +17,5 @@ export {
 export type { DigestColumn, LocalSourceOptions, LocalTree } from "./local.ts";
 export { digestAt, localSource } from "./local.ts";
 export { hasWildcards, matchName } from "./local-match.ts";
-export { childRows, rowType, type TreeTable } from "./local-table.ts";
-export { deviceAt, joinHost, rowFinder, secondsAt } from "./local-view.ts";
+export { childRows, joinHost, rowType, type TreeTable } from "./local-table.ts";
+export { deviceAt, rowFinder, secondsAt } from "./local-view.ts";

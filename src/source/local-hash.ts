@@ -2,29 +2,21 @@ import { createHash, hash } from "node:crypto";
 import { closeSync, fstatSync, openSync, readSync, type Stats } from "node:fs";
 import { BuildError, type BytePath, fsPath, textOf } from "../core/index.ts";
 import { unreadable } from "./local-scan.ts";
+import { joinHost } from "./local-table.ts";
 
-/** A file to hash, with what the scan saw of it. */
-export interface FileToHash {
-  /** Absolute path on the host. */
-  readonly path: BytePath;
-  readonly size: number;
-  readonly mtime: number;
-  readonly ctime: number;
+/** Files to hash; columns, because there can be very many. */
+export interface FilesToHash {
+  /** Absolute, without symlinks. */
+  readonly root: BytePath;
+  readonly paths: readonly BytePath[];
 }
 
-/** A file that changed between scan and hashing, as it was when it was hashed. */
-export interface ChangedFile {
-  /** Which of the files. */
-  readonly index: number;
-  readonly size: number;
-  readonly mtime: number;
-  readonly ctime: number;
-}
-
+/** Results in the order of the paths. */
 export interface FileHashes {
   /** sha256 of each file, 32 bytes one after the other. */
   readonly digests: Uint8Array<ArrayBuffer>;
-  readonly changed: readonly ChangedFile[];
+  /** Size in bytes, mtime and ctime in milliseconds of each file when it had been read. */
+  readonly stats: Float64Array<ArrayBuffer>;
 }
 
 const attempts = 3;
@@ -35,17 +27,17 @@ let buffer: Buffer | undefined;
  * Hashes files. Synchronous: many files belong into a worker. A file that is being written is read again; throws `aborted` when
  * it does not come to rest, `permission-denied` and the like when it cannot be read.
  */
-export function hashFiles(files: readonly FileToHash[]): FileHashes {
-  const digests = new Uint8Array(32 * files.length);
-  const changed: ChangedFile[] = [];
-  files.forEach((file, index) => {
-    const { digest, stats } = hashFile(file.path);
-    digests.set(digest, 32 * index);
-    const { size, mtimeMs: mtime, ctimeMs: ctime } = stats;
-    if (size !== file.size || mtime !== file.mtime || ctime !== file.ctime)
-      changed.push({ index, size, mtime, ctime });
+export function hashFiles({ root, paths }: FilesToHash): FileHashes {
+  const digests = new Uint8Array(32 * paths.length);
+  const stats = new Float64Array(3 * paths.length);
+  paths.forEach((path, i) => {
+    const hashed = hashFile(joinHost(root, path));
+    digests.set(hashed.digest, 32 * i);
+    stats[3 * i] = hashed.stats.size;
+    stats[3 * i + 1] = hashed.stats.mtimeMs;
+    stats[3 * i + 2] = hashed.stats.ctimeMs;
   });
-  return { digests, changed };
+  return { digests, stats };
 }
 
 function hashFile(path: BytePath): { digest: Buffer; stats: Stats } {

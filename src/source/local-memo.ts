@@ -41,12 +41,12 @@ export function openMemo(file: string): DigestMemo {
   const records = readRecords(file);
   const index = indexOf(records);
   const used = new Set<number>();
-  const added = new Map<string, { file: FileIdentity; sha256: Uint8Array }>();
+  const added = growingRecords();
   return {
     get(wanted) {
       for (let slot = slotOf(wanted.ino, index.length); ; slot = (slot + 1) % index.length) {
         const at = index[slot]!;
-        if (at < 0) return added.get(keyOf(wanted))?.sha256;
+        if (at < 0) return undefined;
         if (!matches(records, at, wanted)) continue;
         used.add(at);
         return records.subarray(at + 40, at + 72);
@@ -54,17 +54,13 @@ export function openMemo(file: string): DigestMemo {
     },
     add(wanted, sha256, read) {
       if (Math.max(wanted.mtime, wanted.ctime) > read - settled) return;
-      added.set(keyOf(wanted), { file: wanted, sha256 });
+      added.push(wanted, sha256);
     },
     save() {
-      if (added.size === 0) return;
-      writeRecords(file, records, used, [...added.values()]);
+      const fresh = added.take();
+      if (fresh.length > 0) writeRecords(file, records, used, fresh);
     },
   };
-}
-
-function keyOf(file: FileIdentity): string {
-  return `${file.dev}:${file.ino}:${file.size}:${file.mtime}:${file.ctime}`;
 }
 
 function readRecords(file: string): Buffer {
@@ -107,17 +103,12 @@ function matches(records: Buffer, at: number, file: FileIdentity): boolean {
   );
 }
 
-function writeRecords(
-  file: string,
-  old: Buffer,
-  used: ReadonlySet<number>,
-  added: readonly { file: FileIdentity; sha256: Uint8Array }[],
-): void {
+function writeRecords(file: string, old: Buffer, used: ReadonlySet<number>, added: Buffer): void {
   const kept: Uint8Array[] = [];
   let idle = idleLimit;
   for (let at = 0; at < old.length; at += recordSize)
     if (used.has(at) || idle-- > 0) kept.push(old.subarray(at, at + recordSize));
-  const records = Buffer.concat([...kept, ...added.map(recordOf)]);
+  const records = Buffer.concat([...kept, added]);
   const header = Buffer.alloc(headerSize);
   header.write(magic, "latin1");
   header.writeUInt32LE(crc32(records), magic.length);
@@ -131,11 +122,23 @@ function writeRecords(
   }
 }
 
-function recordOf({ file, sha256 }: { file: FileIdentity; sha256: Uint8Array }): Buffer {
-  const record = Buffer.alloc(recordSize);
-  [file.dev, file.ino, file.size, file.mtime, file.ctime].forEach((value, i) => {
-    record.writeDoubleLE(value, 8 * i);
-  });
-  record.set(sha256, 40);
-  return record;
+/** Records in one buffer that doubles when it is full. */
+function growingRecords() {
+  let bytes = Buffer.alloc(0);
+  let used = 0;
+  return {
+    push(file: FileIdentity, sha256: Uint8Array): void {
+      if (used + recordSize > bytes.length)
+        bytes = Buffer.concat([bytes], Math.max(64 * recordSize, 2 * bytes.length));
+      bytes.writeDoubleLE(file.dev, used);
+      bytes.writeDoubleLE(file.ino, used + 8);
+      bytes.writeDoubleLE(file.size, used + 16);
+      bytes.writeDoubleLE(file.mtime, used + 24);
+      bytes.writeDoubleLE(file.ctime, used + 32);
+      bytes.set(sha256, used + 40);
+      used += recordSize;
+    },
+    /** What was pushed; stays for the next save, which writes the whole file again. */
+    take: () => bytes.subarray(0, used),
+  };
 }

@@ -1,7 +1,7 @@
 import { poolSize, runInWorker } from "../core/index.ts";
-import type { FileHashes, FileToHash } from "./local-hash.ts";
+import type { FileHashes, FilesToHash } from "./local-hash.ts";
 import type { TreeTable } from "./local-table.ts";
-import type { HashTask, ScanTask } from "./local-tasks.ts";
+import type { ScanTask } from "./local-tasks.ts";
 
 const entry = new URL(
   import.meta.url.endsWith(".ts") ? "./local-worker.ts" : "./local-worker.js",
@@ -14,35 +14,43 @@ export function scanInWorker(task: ScanTask, signal?: AbortSignal): Promise<Tree
 }
 
 /** Hashes many files, with as many threads as the machine has processors. */
-export async function hashInWorkers(files: readonly FileToHash[], signal?: AbortSignal): Promise<FileHashes> {
-  const shares = sharesOf(files, poolSize);
+export async function hashInWorkers(
+  { root, paths }: FilesToHash,
+  sizes: readonly number[],
+  signal?: AbortSignal,
+): Promise<FileHashes> {
   const hashes = await Promise.all(
-    shares.map((share) => {
-      const task: HashTask = { kind: "hash", files: share };
+    sharesOf(sizes, poolSize).map(([start, end]) => {
+      const task: FilesToHash = { root, paths: paths.slice(start, end) };
       return runInWorker<FileHashes>(entry, "hash", task, { signal });
     }),
   );
+  const digests = new Uint8Array(32 * paths.length);
+  const stats = new Float64Array(3 * paths.length);
   let first = 0;
-  const changed = hashes.flatMap((part, i) => {
-    const moved = part.changed.map((file) => ({ ...file, index: file.index + first }));
-    first += shares[i]!.length;
-    return moved;
-  });
-  return { digests: Buffer.concat(hashes.map((part) => part.digests)), changed };
+  for (const part of hashes) {
+    digests.set(part.digests, 32 * first);
+    stats.set(part.stats, 3 * first);
+    first += part.digests.length / 32;
+  }
+  return { digests, stats };
 }
 
 /** What opening and closing a file costs, in bytes that could be hashed in that time. */
 const costOfFile = 16 << 10;
 
-/** Splits files into runs of about the same work. */
-function sharesOf(files: readonly FileToHash[], count: number): FileToHash[][] {
-  const total = files.reduce((sum, file) => sum + file.size + costOfFile, 0);
-  const shares: FileToHash[][] = [[]];
+/** Splits files into runs (start and end) of about the same work. */
+function sharesOf(sizes: readonly number[], count: number): [number, number][] {
+  const total = sizes.reduce((sum, size) => sum + size + costOfFile, 0);
+  const shares: [number, number][] = [];
+  let start = 0;
   let work = 0;
-  for (const file of files) {
-    if (work >= (total * shares.length) / count) shares.push([]);
-    shares.at(-1)!.push(file);
-    work += file.size + costOfFile;
-  }
+  sizes.forEach((size, i) => {
+    work += size + costOfFile;
+    const isLast = i === sizes.length - 1;
+    if (!isLast && work < (total * (shares.length + 1)) / count) return;
+    shares.push([start, i + 1]);
+    start = i + 1;
+  });
   return shares;
 }

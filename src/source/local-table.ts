@@ -115,3 +115,8 @@ export function* childRows(table: TreeTable, row: number): Generator<number> {
 export function rowType(table: TreeTable, row: number): RowType {
   return rowTypes[table.type[row]!]!;
 }
+
+/** Path on the host of a path in the tree. */
+export function joinHost(root: BytePath, path: BytePath): BytePath {
+  return root === "/" ? `/${path}` : `${root}/${path}`;
+}

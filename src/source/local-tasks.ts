@@ -1,13 +1,11 @@
 import { type BytePath, createIgnoreMatcher, type IgnoreFile, textOf } from "../core/index.ts";
 import { followLinks } from "./local-followlinks.ts";
-import { type FileHashes, type FileToHash, hashFiles } from "./local-hash.ts";
 import { matchName } from "./local-match.ts";
 import { scanDirectory } from "./local-scan.ts";
 import type { TreeTable } from "./local-table.ts";
 
 /** What is scanned; plain data, for a worker. */
 export interface ScanTask {
-  readonly kind: "scan";
   /** Absolute, without symlinks. */
   readonly root: BytePath;
   readonly include: readonly string[];
@@ -15,11 +13,6 @@ export interface ScanTask {
   readonly follow: readonly BytePath[];
   /** Entries beyond which the scan gives up. */
   readonly limit?: number;
-}
-
-export interface HashTask {
-  readonly kind: "hash";
-  readonly files: readonly FileToHash[];
 }
 
 export function runScan(task: ScanTask): TreeTable | undefined {
@@ -41,8 +34,4 @@ function includePatterns(task: ScanTask): readonly string[] | undefined {
   if (task.follow.length === 0) return task.include.length === 0 ? undefined : task.include;
   const followed = followLinks(task.root, task.follow, matchName);
   return followed && [...task.include, ...followed.map(textOf)];
-}
-
-export function runHash(task: HashTask): FileHashes {
-  return hashFiles(task.files);
 }

@@ -1,7 +1,7 @@
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { BuildError, type BytePath, fsPath, textOf } from "../core/index.ts";
 import type { LayerEntry, LayerView } from "../snapshot/index.ts";
-import { childRows, rowType, type TreeTable } from "./local-table.ts";
+import { childRows, joinHost, rowType, type TreeTable } from "./local-table.ts";
 
 const readLimit = 16 << 20;
 
@@ -78,10 +78,6 @@ export function viewOfTable(
     saveDigests() {},
     close() {},
   };
-}
-
-export function joinHost(root: BytePath, path: BytePath): BytePath {
-  return root === "/" ? `/${path}` : `${root}/${path}`;
 }
 
 function entryOf(table: TreeTable, row: number): LayerEntry {

@@ -1,5 +1,6 @@
 import { serveTasks, withTransfer } from "../core/index.ts";
-import { type HashTask, runHash, runScan, type ScanTask } from "./local-tasks.ts";
+import { type FilesToHash, hashFiles } from "./local-hash.ts";
+import { runScan, type ScanTask } from "./local-tasks.ts";
 
 serveTasks({
   scan(task: ScanTask) {
@@ -10,8 +11,8 @@ serveTasks({
       [size, mtime, ctime, dev, ino, rdev].map((column) => column.buffer),
     );
   },
-  hash(task: HashTask) {
-    const hashes = runHash(task);
-    return withTransfer(hashes, [hashes.digests.buffer]);
+  hash(files: FilesToHash) {
+    const hashes = hashFiles(files);
+    return withTransfer(hashes, [hashes.digests.buffer, hashes.stats.buffer]);
   },
 });

@@ -2,12 +2,12 @@ import { realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { BuildError, type BytePath, bytePathOf, digestOf, hexOf, type IgnoreFile } from "../core/index.ts";
 import { createRootfs, type LayerView, type Rootfs } from "../snapshot/index.ts";
-import { type FileHashes, type FileToHash, hashFiles } from "./local-hash.ts";
+import { type FileHashes, type FilesToHash, hashFiles } from "./local-hash.ts";
 import { type DigestMemo, openMemo } from "./local-memo.ts";
 import { hashInWorkers, scanInWorker } from "./local-pool.ts";
 import { rowType, type TreeTable } from "./local-table.ts";
 import { runScan, type ScanTask } from "./local-tasks.ts";
-import { joinHost, viewOfTable } from "./local-view.ts";
+import { viewOfTable } from "./local-view.ts";
 
 /** sha256 of files, by row. */
 export interface DigestColumn {
@@ -69,7 +69,6 @@ const inlineBytes = 16 << 20;
 export async function localSource(options: LocalSourceOptions): Promise<LocalTree> {
   const root = realDirectory(options);
   const task: ScanTask = {
-    kind: "scan",
     root,
     include: options.includePatterns ?? [],
     exclude: options.exclude ?? [],
@@ -130,16 +129,14 @@ function digestColumn(root: BytePath, table: TreeTable, memoDirectory: string | 
     return true;
   };
 
-  const accept = (rows: readonly number[], { digests: found, changed }: FileHashes, read: number): void => {
-    for (const { index, size, mtime, ctime } of changed) {
-      const row = rows[index]!;
-      table.size[row] = size;
-      table.mtime[row] = mtime;
-      table.ctime[row] = ctime;
-    }
+  const accept = (rows: readonly number[], { digests, stats }: FileHashes, read: number): void => {
     rows.forEach((row, i) => {
-      set(row, found.subarray(32 * i, 32 * i + 32));
-      memo?.add(identityAt(table, row), found.subarray(32 * i, 32 * i + 32), read);
+      table.size[row] = stats[3 * i]!;
+      table.mtime[row] = stats[3 * i + 1]!;
+      table.ctime[row] = stats[3 * i + 2]!;
+      const digest = digests.subarray(32 * i, 32 * i + 32);
+      set(row, digest);
+      openOnce()?.add(identityAt(table, row), digest, read);
     });
   };
 
@@ -149,7 +146,7 @@ function digestColumn(root: BytePath, table: TreeTable, memoDirectory: string | 
     now(row: number): Uint8Array {
       if (column.known[row] === 0 && !fromMemo(row)) {
         const read = Date.now();
-        accept([row], hashFiles([fileAt(root, table, row)]), read);
+        accept([row], hashFiles({ root, paths: [table.paths[row]!] }), read);
         memo?.save();
       }
       return digestAt(column, row)!;
@@ -165,9 +162,10 @@ function digestColumn(root: BytePath, table: TreeTable, memoDirectory: string | 
       }
       if (missing.length === 0) return;
       const read = Date.now();
-      const files = missing.map((row) => fileAt(root, table, row));
+      const files: FilesToHash = { root, paths: missing.map((row) => table.paths[row]!) };
       const small = missing.length <= inlineEntries && bytes <= inlineBytes;
-      accept(missing, small ? hashFiles(files) : await hashInWorkers(files, signal), read);
+      const sizes = () => missing.map((row) => table.size[row]!);
+      accept(missing, small ? hashFiles(files) : await hashInWorkers(files, sizes(), signal), read);
       memo?.save();
     },
   };
@@ -182,15 +180,6 @@ function identityAt(table: TreeTable, row: number) {
   return {
     dev: table.dev[row]!,
     ino: table.ino[row]!,
-    size: table.size[row]!,
-    mtime: table.mtime[row]!,
-    ctime: table.ctime[row]!,
-  };
-}
-
-function fileAt(root: BytePath, table: TreeTable, row: number): FileToHash {
-  return {
-    path: joinHost(root, table.paths[row]!),
     size: table.size[row]!,
     mtime: table.mtime[row]!,
     ctime: table.ctime[row]!,
