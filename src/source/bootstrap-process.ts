@@ -124,7 +124,7 @@ const knownFailures: readonly [RegExp, BuildError["code"], string][] = [
 ];
 
 function toolFailure(command: string, code: number | string, lines: readonly string[]): BuildError {
-  const told = lines.filter((line) => /^(E|W|Err|error)\b|failed/i.test(line));
+  const told = lines.filter((line) => /^(E:|Err:|error\b|dpkg: error)/i.test(line));
   const tail = (told.length > 0 ? told : lines).slice(-keptLines);
   const [, errorCode = "unknown", hint] =
     knownFailures.find(([pattern]) => pattern.test(tail.join("\n"))) ?? [];
