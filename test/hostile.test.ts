@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { describe, test } from "node:test";
+import { before, describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { createSandbox } from "./sandbox.ts";
 
@@ -71,6 +71,8 @@ async function refused(args: readonly string[], pattern: RegExp, input?: Uint8Ar
 }
 
 describe("hostile input", () => {
+  before(() => sandbox.ok(["import", "-", "good:1"], { input: tar([{ name: "file", body: "x" }]) }));
+
   test("root filesystems that reach out of the root", async () => {
     const outside = join(sandbox.directory, "outside");
     const cases: Record<string, readonly Entry[]> = {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { chownSync, cpSync, mkdirSync, readFileSync } from "node:fs";
+import { chownSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
 import { checkout, createSandbox, finished, isRoot, tool } from "./sandbox.ts";
@@ -8,10 +8,12 @@ import { checkout, createSandbox, finished, isRoot, tool } from "./sandbox.ts";
 const nobody = 65534;
 const sandbox = createSandbox("nobody");
 const home = join(sandbox.directory, "home");
+const prefix = join(sandbox.directory, "prefix");
+const installedLauncher = join(prefix, "node_modules", "stagewright", "bin", "stagewright.cjs");
 
 /** The command line as `nobody`, who finds no program on an empty PATH. */
 function asNobody(args: readonly string[]) {
-  const child = spawn(process.execPath, [join(sandbox.directory, "package/bin/stagewright.cjs"), ...args], {
+  const child = spawn(process.execPath, [installedLauncher, ...args], {
     cwd: home,
     uid: nobody,
     gid: nobody,
@@ -21,16 +23,26 @@ function asNobody(args: readonly string[]) {
   return finished(child);
 }
 
-describe("without privileges and without tools", {
+describe("the installed package, without privileges and without tools", {
   skip: isRoot ? false : "needs root to become nobody",
 }, () => {
   before(async () => {
-    const installed = join(sandbox.directory, "package");
     mkdirSync(home);
     chownSync(home, nobody, nobody);
     await tool("chmod", ["755", sandbox.directory]);
-    for (const part of ["bin", "dist", "package.json"])
-      cpSync(join(checkout, part), join(installed, part), { recursive: true });
+    const pack = ["pack", "--ignore-scripts", "--pack-destination", sandbox.directory];
+    await tool("npm", pack, { cwd: checkout });
+    const [archive = ""] = readdirSync(sandbox.directory).filter((name) => name.endsWith(".tgz"));
+    mkdirSync(prefix);
+    const install = [
+      "install",
+      "--no-audit",
+      "--no-fund",
+      "--prefix",
+      prefix,
+      join(sandbox.directory, archive),
+    ];
+    await tool("npm", install, { cwd: prefix });
     await sandbox.ok(["bootstrap", "busybox"]);
     await sandbox.ok(["save", "-o", join(home, "busybox.tar"), "busybox"]);
     chownSync(join(home, "busybox.tar"), nobody, nobody);

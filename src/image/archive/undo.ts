@@ -57,11 +57,10 @@ function recordBlobs(content: ContentStore, brought: Map<Digest, number | undefi
     async ingest(data, expected, signal) {
       if (expected?.digest !== undefined)
         return await take(expected.digest, () => content.ingest(data, expected, signal));
-      // Which blob it is comes out only at the end: a file born since is ours.
-      const start = Date.now();
+      // Which blob it is comes out only at the end.
+      const before = new Set(content.list());
       const blob = await content.ingest(data, expected, signal);
-      const born = statSync(content.path(blob.digest), { throwIfNoEntry: false })?.birthtimeMs ?? 0;
-      if (born >= start) remember(blob.digest);
+      if (!before.has(blob.digest)) remember(blob.digest);
       return blob;
     },
     ingestBytes: (bytes, expected) => take(digestOf(bytes), () => content.ingestBytes(bytes, expected)),
