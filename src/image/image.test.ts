@@ -254,8 +254,9 @@ test("a root filesystem is imported, plain and compressed, and gives what is in 
   assert.equal(rootfs.read("etc/hello").toString(), "hi");
 });
 
-test("an import that climbs out leaves nothing", async () => {
+test("an import that climbs out leaves nothing", async (t) => {
   const hostile = temporaryStore();
+  t.after(hostile.remove);
   const directory = store.path("climb");
   mkdirSync(directory);
   writeFileSync(join(directory, "x"), "x");
@@ -266,5 +267,4 @@ test("an import that climbs out leaves nothing", async () => {
   await assert.rejects(importRootfs(stream(), {}, hostile), BuildError);
   assert.deepEqual([...hostile.content.list()], []);
   assert.deepEqual(readdirSync(join(hostile.root, "ingest")), []);
-  hostile.remove();
 });
