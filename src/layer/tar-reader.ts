@@ -232,10 +232,14 @@ function number(header: Buffer, at: number, length: number, what: string, name: 
       throw damaged(name, `its ${what} is out of range`);
     return Number(value);
   }
-  const digits = text(header, at, length).trim();
-  if (digits === "") return 0;
-  if (!/^[0-7]+$/.test(digits)) throw damaged(name, `its ${what} is ${JSON.stringify(digits)}`);
-  return Number.parseInt(digits, 8);
+  let value = 0;
+  let i = at;
+  while (i < at + length && header[i] === 0x20) i++;
+  for (; i < at + length && header[i]! >= 0x30 && header[i]! <= 0x37; i++)
+    value = value * 8 + header[i]! - 0x30;
+  if (i < at + length && header[i] !== 0 && header[i] !== 0x20)
+    throw damaged(name, `its ${what} is ${JSON.stringify(text(header, at, length))}`);
+  return value;
 }
 
 function text(header: Buffer, at: number, length: number): string {

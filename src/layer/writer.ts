@@ -118,7 +118,8 @@ function openOutput(file: string) {
   function content(path: BytePath, source: FileContent, digests: boolean): Uint8Array | undefined {
     const size = source.kind === "bytes" ? source.bytes.length : source.size;
     const hashing = digests && source.sha256 === undefined;
-    const state = hashing && size > bufferSize ? createHash("sha256") : undefined;
+    const inOnePiece = used + size <= bufferSize;
+    const state = hashing && !inOnePiece ? createHash("sha256") : undefined;
     const start = used;
     let done = 0;
     while (done < size) {
