@@ -203,6 +203,19 @@ for (const runtime of ["crun", "runc"])
       assert.equal((await shop.step(["/sh"], { lowers: [] })).code, 127);
     });
 
+    test("the same layer twice", async () => {
+      const layer = join(shop.base, `twice-${runtime}`);
+      mkdirSync(layer);
+      writeFileSync(join(layer, "file"), "twice\n");
+      const over = await shop.step("echo over > /file");
+      const { stdout } = await shop.step("cat /file", { lowers: [shop.busybox, layer, over.upper, layer] });
+      assert.equal(stdout, "twice\n");
+      assert.equal(
+        (await shop.step("cat /file", { lowers: [layer, shop.busybox, layer, over.upper] })).stdout,
+        "over\n",
+      );
+    });
+
     test("bind, overlay and tmpfs mounts", async () => {
       const source = join(shop.base, `bind-${runtime}`);
       mkdirSync(join(source, "sub"), { recursive: true });
@@ -276,10 +289,13 @@ for (const runtime of ["crun", "runc"])
 test("more layers than overlayfs takes is a clear error", { skip: cannotRunWith("crun") }, async () => {
   const shop = await openWorkshop();
   try {
-    await assert.rejects(shop.step("true", { lowers: Array(500).fill(shop.busybox) }), {
-      code: "failed-precondition",
-      message: /500 layers/,
-    });
+    await assert.rejects(
+      shop.step("true", { lowers: Array.from({ length: 500 }, (_, index) => `/layer${index}`) }),
+      {
+        code: "failed-precondition",
+        message: /500 layers/,
+      },
+    );
   } finally {
     shop.close();
   }

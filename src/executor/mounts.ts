@@ -7,6 +7,14 @@ import { type OpaqueTest, resolveInLowers } from "./rootfs-lookup.ts";
 import type { OverlayMount } from "./start-script.ts";
 import type { Mount } from "./types.ts";
 
+/**
+ * Layers as overlayfs takes them: topmost first, each once. It refuses a directory that is there twice (an image can
+ * hold the same layer, say an empty one, several times); the upper one hides the lower one entirely.
+ */
+export function topmostFirst(lowers: readonly string[]): string[] {
+  return [...new Set([...lowers].reverse())];
+}
+
 /** Options of an overlay; `lowers` topmost first. All paths are relative to the state directory. */
 export function overlayOptions(lowers: readonly string[], upper: string, work: string): string {
   // volatile: the layer is made durable later, all at once.
@@ -45,7 +53,7 @@ export function prepareMount(
       return bindOf(mount.source, mount.target, mount.readonly);
     case "overlay": {
       const name = `o${index}`;
-      const topFirst = [...mount.lowers].reverse();
+      const topFirst = topmostFirst(mount.lowers);
       for (const part of [name, `${name}/m`, `${name}/e`, `${name}/u`, `${name}/w`])
         makeDirectory(step.path, part);
       const { components, found } = resolveInLowers(topFirst, mount.source, isOpaque);

@@ -3,7 +3,7 @@ import { join, relative } from "node:path";
 import { BuildError } from "../core/index.ts";
 import type { CgroupMode } from "./host.ts";
 import { createMountPoints, createWorkingDirectory, systemMountPoints } from "./mount-points.ts";
-import { makeDirectory, overlayOptions, prepareMount } from "./mounts.ts";
+import { makeDirectory, overlayOptions, prepareMount, topmostFirst } from "./mounts.ts";
 import { defaultHostname, hostsFile, resolvConf } from "./network-files.ts";
 import { ociConfig } from "./oci-config.ts";
 import { rlimits } from "./rlimits.ts";
@@ -47,7 +47,7 @@ export function prepareStep(
   io: ProcessIO,
 ): PreparedStep {
   const step = host.state.create("step");
-  const topFirst = [...root.lowers].reverse();
+  const topFirst = topmostFirst(root.lowers);
   if (topFirst.length >= largestStack) throw tooManyLayers(topFirst.length);
   const upper = root.upper ?? makeDirectory(step.path, "u");
   const inside = (name: string): string => join(step.path, name);
