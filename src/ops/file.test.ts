@@ -4,7 +4,7 @@ import { chmodSync, linkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { MkdirAction, MkfileAction } from "../llb/index.ts";
-import { chain, copyAction, type Fixture, listing, openFixture, readText } from "./file-fixture.ts";
+import { chain, copyAction, type Fixture, listing, openFixture, readText } from "./testing/file-fixture.ts";
 import type { Ref } from "./ref.ts";
 
 const mkdirAction = (path: string, changes: Partial<MkdirAction> = {}): MkdirAction => ({

@@ -2,15 +2,15 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { openContentStore } from "../content/index.ts";
-import type { BytePath, Digest } from "../core/index.ts";
-import { openLayerStore } from "../layer/index.ts";
-import type { CopyAction, FileAction, FileActionBody, FileOp } from "../llb/index.ts";
-import type { Rootfs, Snapshot } from "../snapshot/index.ts";
-import type { JobContext } from "../solver/index.ts";
-import { type LocalSourceOptions, localSource } from "../source/index.ts";
-import { type CachedLayer, type FileOpDependencies, fileOp } from "./file.ts";
-import type { Ref } from "./ref.ts";
+import { openContentStore } from "../../content/index.ts";
+import type { BytePath, Digest } from "../../core/index.ts";
+import { openLayerStore } from "../../layer/index.ts";
+import type { CopyAction, FileAction, FileActionBody, FileOp } from "../../llb/index.ts";
+import type { Rootfs, Snapshot } from "../../snapshot/index.ts";
+import type { JobContext } from "../../solver/index.ts";
+import { type LocalSourceOptions, localSource } from "../../source/index.ts";
+import { type CachedLayer, type FileOpDependencies, fileOp } from "../file.ts";
+import type { Ref } from "../ref.ts";
 
 /** For tests: a directory for sources, and a store that keeps what file ops make. Disposed of at the end of the test. */
 export interface Fixture extends Disposable {
