@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { BuildError, type Digest } from "../core/index.ts";
 import { type FileOp, inOrder, type LlbVertex } from "../llb/index.ts";
 import {
+  allCapabilities,
   dockerfileToLlb,
   type FrontendOptions,
   type FrontendResult,
@@ -179,6 +180,11 @@ test("mistakes are named with their line", async () => {
   }
 });
 
+test("a file of endless instructions is refused at once", async () => {
+  const error = await refusal(["FROM scratch", ...Array.from({ length: 5000 }, (_, i) => `ENV A${i}=1`)]);
+  assert.equal(error.code, "resource-exhausted");
+});
+
 test("a failing look-up points at the FROM or --from", async () => {
   const bridge = {
     resolveImage: () => Promise.reject(new BuildError("not-found", "no such image")),
@@ -293,6 +299,25 @@ test("options of the build reach RUN", async () => {
   assert.equal(run.metadata.ignoreCache, true);
   assert.deepEqual(result.warnings, []);
   assert.equal(result.config.history.at(-1)?.created_by, "RUN /bin/sh -c true # buildkit");
+});
+
+test("secrets and ssh agents become mounts and variables", async () => {
+  const flags =
+    "--mount=type=secret,id=key,mode=0440,required --mount=type=secret,id=tok,env=TOKEN --mount=type=ssh";
+  const result = await build(["FROM alpine", `RUN ${flags} use $TOKEN`], { capabilities: allCapabilities });
+  const run = find(result, "RUN");
+  assert.ok(run.op.body?.kind === "exec");
+  const { meta, mounts, secretEnv } = run.op.body;
+  assert.deepEqual(
+    mounts.slice(1).map(({ dest, type, secret, ssh }) => ({ dest, type, ...secret, ...ssh })),
+    [
+      { dest: "/run/secrets/key", type: "secret", id: "key", uid: 0, gid: 0, mode: 0o440, optional: false },
+      { dest: "/run/buildkit/ssh_agent.0", type: "ssh", id: "", uid: 0, gid: 0, mode: 0o600, optional: true },
+    ],
+  );
+  assert.deepEqual(secretEnv, [{ id: "tok", name: "TOKEN", optional: true }]);
+  assert.ok(meta.env.includes("SSH_AUTH_SOCK=/run/buildkit/ssh_agent.0"));
+  assert.ok(run.metadata.name.endsWith("use ****"), run.metadata.name);
 });
 
 test("--no-cache of one stage leaves the others alone", async () => {

@@ -63,10 +63,20 @@ export async function dockerfileToLlb(
   };
 }
 
+/** Far more than an image can have layers; bounds the time that a hostile file can take. */
+const maxInstructions = 5000;
+
 /** Parses and checks the whole file. Another frontend than Dockerfile's own is refused. */
 export function readDockerfile(content: Uint8Array | string, file: string): DockerfileStages {
   const syntax = detectSyntax(content);
   const dockerfile = parseDockerfile(content, file);
+  if (dockerfile.instructions.length > maxInstructions)
+    throw errorAt(
+      dockerfile.source,
+      [],
+      "resource-exhausted",
+      `${file}: more than ${maxInstructions} instructions`,
+    );
   if (syntax !== undefined && !isOwnSyntax(syntax.ref)) {
     const range = syntax.range ?? [];
     throw errorAt(dockerfile.source, range, "unimplemented", `frontend ${syntax.ref} is not supported`, {

@@ -87,11 +87,16 @@ export function variablesOf(state: StageState): Variables {
   return state.env;
 }
 
-/** The state with one more variable for RUN. */
-export function withVariable(state: StageState, key: string, value: string): StageState {
+/** The state with more variables for RUN. */
+export function withVariables(
+  state: StageState,
+  pairs: Iterable<{ readonly key: string; readonly value: string }>,
+): StageState {
   const env = new Map(state.env);
-  env.delete(key);
-  env.set(key, value);
+  for (const { key, value } of pairs) {
+    env.delete(key);
+    env.set(key, value);
+  }
   return { ...state, env };
 }
 

@@ -15,7 +15,7 @@ import {
   type StageState,
   type Step,
   withConfig,
-  withVariable,
+  withVariables,
 } from "./stage-state.ts";
 import { nameStep } from "./step-name.ts";
 
@@ -231,19 +231,18 @@ function enterImage(state: StageState): StageState {
   const env = state.image.config.Env ?? [];
   const complete = env.some((line) => line.startsWith("PATH=")) || state.platform.os === "windows";
   let next = complete ? state : withConfig(state, { Env: [...env, defaultPath] });
-  for (const line of next.image.config.Env ?? []) {
-    const [key, value] = splitVariable(line);
-    next = withVariable(next, key, value);
-  }
+  next = withVariables(next, (next.image.config.Env ?? []).map(splitVariable));
   const directory = next.image.config.WorkingDir;
   if (directory) next = enterDirectory(next, absolutePath(directory, directory, false));
   const user = next.image.config.User;
   return user ? { ...next, user } : next;
 }
 
-function splitVariable(line: string): [string, string] {
+function splitVariable(line: string): { key: string; value: string } {
   const equals = line.indexOf("=");
-  return equals < 0 ? [line, ""] : [line.slice(0, equals), line.slice(equals + 1)];
+  return equals < 0
+    ? { key: line, value: "" }
+    : { key: line.slice(0, equals), value: line.slice(equals + 1) };
 }
 
 /** The source vertex of an origin. */

@@ -1,5 +1,5 @@
 import { type ArgInstruction, expandWord } from "../../dockerfile/index.ts";
-import { commit, type StageState, type Step, variablesOf, withVariable } from "../stage-state.ts";
+import { commit, type StageState, type Step, variablesOf, withVariables } from "../stage-state.ts";
 import { steeringArgs, warnUndefined } from "./expand.ts";
 import { warnOfSecret } from "./secret-names.ts";
 
@@ -13,7 +13,7 @@ export function convertArg(state: StageState, step: Step<ArgInstruction>): Stage
     const value =
       build.options.buildArgs?.[key] ??
       (fallback === undefined ? build.globalArgs.get(key) : expandDefault(next, fallback));
-    if (value !== undefined && !steeringArgs.has(key)) next = withVariable(next, key, value);
+    if (value !== undefined && !steeringArgs.has(key)) next = withVariables(next, [{ key, value }]);
     next = { ...next, args: [...next.args, { key, ...(value !== undefined && { value }) }] };
     shown.push(value === undefined ? key : `${key}=${value}`);
   }

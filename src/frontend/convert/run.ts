@@ -24,7 +24,7 @@ export function convertRun(state: StageState, step: Step<RunInstruction>): Stage
       root: state.edge,
       meta: {
         args,
-        env: [...state.env].map(([key, value]) => `${key}=${value}`),
+        env: environmentOf(state, mounts),
         cwd: state.cwd,
         user: state.user,
         ...(build.proxyEnv !== undefined && { proxyEnv: build.proxyEnv }),
@@ -48,6 +48,13 @@ export function convertRun(state: StageState, step: Step<RunInstruction>): Stage
     },
   );
   return commitLayer({ ...named, edge }, build, `RUN ${historyOf(state, args)} # buildkit`);
+}
+
+/** What the process sees; ssh clients find the first agent that is lent. */
+function environmentOf(state: StageState, { sshSockets: [agent] }: RunMounts): string[] {
+  const env = [...state.env].map(([key, value]) => `${key}=${value}`);
+  if (agent !== undefined && !state.env.has("SSH_AUTH_SOCK")) env.push(`SSH_AUTH_SOCK=${agent.target}`);
+  return env;
 }
 
 function checkFeatures({ instruction, stage: { build } }: Step<RunInstruction>): void {
