@@ -16,8 +16,9 @@ import { normalisePlatform, platformOf, withPlatform } from "./image.ts";
 import type { ImageConfig } from "./image-config.ts";
 import { findContext, type Origin, type Origins, resolveOrigins } from "./origins.ts";
 import { joinPath } from "./paths.ts";
+import { mainContextSource } from "./sources.ts";
 import type { BuildContext, StageState } from "./stage-state.ts";
-import { convertStages, mainContextSource, noPaths, type UsedPaths } from "./stages.ts";
+import { convertStages, noPaths, rootStage, stagePaths, type UsedPaths } from "./stages.ts";
 import type { Bridge, FrontendOptions, FrontendResult, FrontendWarning, StageResult } from "./types.ts";
 import { unusedArguments } from "./unused-arguments.ts";
 
@@ -43,7 +44,8 @@ export async function dockerfileToLlb(
     buildContext(source, graph, options, used, content, () => {}),
     used,
   );
-  rootPathsOf(graph, used).add("/");
+  // The whole of the target is used: by whoever asked for it.
+  stagePaths(graph.stages[graph.target]!, graph, used).add("/");
   const build = buildContext(source, graph, options, used, content, (warning) => warnings.push(warning));
   const states = convertStages(graph, origins, build, used);
   const final = states.get(graph.target)!;
@@ -189,16 +191,6 @@ function proxyEnvOf(buildArgs: Readonly<Record<string, string>>): ProxyEnv | und
   return found ? proxy : undefined;
 }
 
-/** The whole of the target is used: by whoever asked for it. */
-function rootPathsOf(graph: StageGraph, used: UsedPaths): Set<string> {
-  let stage = graph.stages[graph.target]!;
-  while (stage.base.kind === "stage" && stage.replacedBy === undefined)
-    stage = graph.stages[stage.base.stage]!;
-  const paths = used.stages.get(stage.index) ?? new Set<string>();
-  used.stages.set(stage.index, paths);
-  return paths;
-}
-
 function finishConfig(state: StageState, options: FrontendOptions, targetPlatform: Platform): ImageConfig {
   const labels = options.labels ?? {};
   const { image } = state;
@@ -240,10 +232,7 @@ function unifiedEdge({ vertex, index }: LlbEdge, vertices: ReadonlyMap<Digest, L
 }
 
 function baseConfigOf(graph: StageGraph, origins: Origins): Uint8Array | undefined {
-  let stage = graph.stages[graph.target]!;
-  while (stage.base.kind === "stage" && stage.replacedBy === undefined)
-    stage = graph.stages[stage.base.stage]!;
-  const origin = origins.stages.get(stage.index);
+  const origin = origins.stages.get(rootStage(graph.stages[graph.target]!, graph).index);
   return origin?.kind === "image" ? origin.configBytes : undefined;
 }
 

@@ -1,6 +1,6 @@
 import { posix } from "node:path";
 import { type LlbVertex, localSource } from "../llb/index.ts";
-import { defaultSession } from "./stages.ts";
+import { defaultSession } from "./sources.ts";
 import type { FrontendOptions } from "./types.ts";
 
 /** What BuildKit reads the Dockerfile through. Nothing of the graph depends on it; displays name it. */

@@ -1,16 +1,15 @@
 import { type Digest, formatPlatform } from "../core/index.ts";
 import { type Stage, type StageGraph, type StageInstruction, warningOf } from "../dockerfile/index.ts";
-import { compareText, imageSource, type LlbEdge, localSource, ociLayoutSource } from "../llb/index.ts";
 import { convertInstruction } from "./convert/index.ts";
 import { enterDirectory } from "./convert/workdir.ts";
 import { quote } from "./go-text.ts";
 import { defaultPath, emptyImage, normalisePlatform, platformOf } from "./image.ts";
 import { type ImageOrigin, type Origin, type Origins, outsideName } from "./origins.ts";
-import { absolutePath, joinPath } from "./paths.ts";
+import { absolutePath } from "./paths.ts";
 import { errorAtRange, invalid } from "./refuse.ts";
+import { originEdge } from "./sources.ts";
 import {
   type BuildContext,
-  type FileSource,
   type StageContext,
   type StageState,
   type Step,
@@ -144,10 +143,16 @@ function countSteps(stage: Stage): number {
   return (ownBase ? 1 : 0) + steps.length + stage.triggers.length;
 }
 
-function stagePaths(stage: Stage, graph: StageGraph, used: UsedPaths): Set<string> {
+/** The used paths of a stage's root filesystem. */
+export function stagePaths(stage: Stage, graph: StageGraph, used: UsedPaths): Set<string> {
+  return getOrAdd(used.stages, rootStage(stage, graph).index, () => new Set());
+}
+
+/** The stage that a chain of stages begins with: its base is no stage of the file. */
+export function rootStage(stage: Stage, graph: StageGraph): Stage {
   let root = stage;
   while (root.base.kind === "stage" && root.replacedBy === undefined) root = graph.stages[root.base.stage]!;
-  return getOrAdd(used.stages, root.index, () => new Set());
+  return root;
 }
 
 function usePaths(instruction: StageInstruction, mount: number, used: UsedPaths): Set<string> {
@@ -243,74 +248,4 @@ function splitVariable(line: string): { key: string; value: string } {
   return equals < 0
     ? { key: line, value: "" }
     : { key: line.slice(0, equals), value: line.slice(equals + 1) };
-}
-
-/** The source vertex of an origin. */
-function originEdge(
-  origin: Origin,
-  build: BuildContext,
-  paths: ReadonlySet<string>,
-  nameOf: (ref: string) => string,
-  stage?: Stage,
-): LlbEdge | undefined {
-  const { options } = build;
-  const session = options.sessionId ?? defaultSession;
-  switch (origin.kind) {
-    case "scratch":
-      return undefined;
-    case "local": {
-      const local = {
-        session,
-        sharedKeyHint: `context:${origin.key}`,
-        followPaths: followPaths(paths),
-        excludePatterns: origin.context.excludePatterns,
-      };
-      const name = `[context ${origin.key}] load from client`;
-      return { vertex: localSource(origin.context.name, local, { name }), index: 0 };
-    }
-    case "image": {
-      const { ref, platform, key, ociStore } = origin;
-      if (origin.empty && key === undefined) return undefined;
-      if (ociStore !== undefined) {
-        const name = `[context ${key}] OCI load from client`;
-        return { vertex: ociLayoutSource(ref, { session, store: ociStore }, { platform, name }), index: 0 };
-      }
-      const name = key === undefined ? nameOf(ref) : `[context ${key}] ${ref}`;
-      const mode = key === undefined ? (options.imageResolveMode ?? "default") : "default";
-      const range = stage?.from.range;
-      const vertex = imageSource(ref, mode, {
-        platform,
-        name,
-        ...(key === undefined && {
-          description: { "com.docker.dockerfile.v1.command": stage?.from.code ?? "" },
-        }),
-        ...(range !== undefined && { sources: [{ file: build.sourceFile, ranges: [range] }] }),
-      });
-      return { vertex, index: 0 };
-    }
-  }
-}
-
-/** BuildKit's is random; one of ours keeps digests stable. */
-export const defaultSession = "stagewright";
-
-/** The main context, asked for no more than `paths`. */
-export function mainContextSource(options: BuildContext["options"], paths: Set<string>): FileSource {
-  const vertex = localSource(
-    "context",
-    {
-      session: options.sessionId ?? defaultSession,
-      sharedKeyHint: "context",
-      followPaths: followPaths(paths),
-      excludePatterns: options.excludePatterns ?? [],
-    },
-    { name: "[internal] load build context" },
-  );
-  return { edge: { vertex, index: 0 }, paths };
-}
-
-/** What to ask a local directory for; nothing means all of it. */
-function followPaths(paths: ReadonlySet<string>): readonly string[] {
-  if (paths.has("/")) return [];
-  return [...paths].map((path) => joinPath(".", path)).sort(compareText);
 }
