@@ -19,7 +19,10 @@ for (const runtime of ["crun", "runc"])
       shop = await openWorkshop(runtime);
       ownId = ownDirectories(shop.stateDir)[0]!;
     });
-    after(() => shop.close());
+    after(() => {
+      for (const builder of builders.splice(0)) builder.kill("SIGKILL");
+      shop.close();
+    });
 
     /** Runs a step, aborts it at its first output, and tells how long that took in ms. */
     async function abortAtOutput(
@@ -90,7 +93,7 @@ for (const runtime of ["crun", "runc"])
         `(setsid sleep ${longSleep} >/dev/null 2>&1 &); echo started; sleep ${longSleep}`,
       );
       await output(builder, "started");
-      assert.equal(processesWith(`sleep\0${longSleep}`).length, 2);
+      await waitFor(() => processesWith(`sleep\0${longSleep}\0`).length === 2);
       const before = mountsBelow(shop.base);
       const [own] = ownDirectories(shop.stateDir).filter((id) => id !== ownId);
       sweep(shop.stateDir);
@@ -126,11 +129,15 @@ for (const runtime of ["crun", "runc"])
     }
   });
 
+const builders: ChildProcess[] = [];
+
 function startBuilder(shop: Workshop, runtime: string, command: string): ChildProcess {
   const program = join(import.meta.dirname, "testing/killed-builder.ts");
-  return spawn(process.execPath, [program, shop.stateDir, shop.busybox, runtime, command], {
+  const builder = spawn(process.execPath, [program, shop.stateDir, shop.busybox, runtime, command], {
     stdio: ["ignore", "pipe", "inherit"],
   });
+  builders.push(builder);
+  return builder;
 }
 
 function output(child: ChildProcess, text: string): Promise<void> {
