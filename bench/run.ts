@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { makeBaseImages } from "../reference/base.ts";
-import { enterPrivateMounts, mountPeers } from "../reference/engine.ts";
+import { enterPrivateMounts, mountPeers } from "../reference/namespaces.ts";
 import { ensurePeers, type Peers, workMount } from "../reference/peers.ts";
 import { baseName, buildah, type Contender, docker, stagewright } from "./contenders.ts";
 import { type Command, peakMemory, time } from "./measure.ts";

@@ -12,8 +12,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { registryAddress } from "./engine.ts";
 import { type ListingEntry, listRootfs } from "./listing.ts";
+import { registryAddress } from "./registry.ts";
 import { readTar, type TarInput, writeTar } from "./tar.ts";
 
 /**

@@ -1,51 +1,20 @@
-import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { workMount, writableDirectories } from "./peers.ts";
+import { workMount } from "./peers.ts";
+import { registryCommands } from "./registry.ts";
 
 /**
  * A real Docker engine in the peers' root, with namespaces of its own for mounts, processes and network. Everything
  * hangs on this process: when it ends, however it ends, the kernel takes the engine and the mounts away.
  */
 
-const marker = "STAGEWRIGHT_PRIVATE_MOUNTS";
-
-/**
- * Makes sure that this program runs in a mount namespace of its own: when it does not, runs it again in one and
- * exits with its status. Call it first; it returns only inside.
- */
-export function enterPrivateMounts(): void {
-  if (process.env[marker] === "1") return;
-  const self = [...process.execArgv, ...process.argv.slice(1)];
-  const result = spawnSync(
-    "setpriv",
-    ["--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private", process.execPath, ...self],
-    { stdio: "inherit", env: { ...process.env, [marker]: "1" } },
-  );
-  if (result.error) throw result.error;
-  process.exit(result.status ?? 1);
-}
-
-/**
- * Mounts what programs in `root` need, with the host's directory `work` as /work. Everything that they write
- * themselves goes to memory. The mounts end with this process.
- */
-export function mountPeers(root: string, work: string): void {
-  const mount = (...args: string[]) => execFileSync("mount", args);
-  mount("--bind", root, root);
-  mount("-o", "remount,bind,ro", root);
-  mount("-t", "proc", "proc", join(root, "proc"));
-  for (const tree of ["sys", "dev"]) mount("--rbind", `/${tree}`, join(root, tree));
-  for (const directory of writableDirectories) mount("-t", "tmpfs", "tmpfs", join(root, directory));
-  mount("--bind", work, join(root, workMount));
-}
-
 export interface EngineOptions {
   /** Keep images in containerd's store, which exports what BuildKit itself made. */
   readonly containerdStore: boolean;
-  /** OCI layouts (below the work directory) served by a loopback registry inside: repository name → directory. */
+  /** Images that a loopback registry inside serves, see `registryCommands`. */
   readonly registryImages?: Readonly<Record<string, string>>;
 }
 
@@ -58,9 +27,6 @@ export interface Engine {
   stop(): Promise<void>;
 }
 
-/** Address of the loopback registry in the engine's own network; constant, for it is part of LLB digests. */
-export const registryAddress = "127.0.0.1:5000";
-
 /** Starts the engine and waits until it answers. `mountPeers` comes first. */
 export async function startEngine(root: string, work: string, options: EngineOptions): Promise<Engine> {
   const directory = join(work, "engine");
@@ -69,7 +35,6 @@ export async function startEngine(root: string, work: string, options: EngineOpt
     join(directory, "daemon.json"),
     JSON.stringify({ features: { "containerd-snapshotter": options.containerdStore } }),
   );
-  writeFileSync(join(directory, "registry.yml"), registryConfig);
   writeFileSync(join(directory, "start.sh"), startScript(options.registryImages ?? {}));
   const logFile = join(directory, "log");
   const log = openSync(logFile, "w");
@@ -91,23 +56,12 @@ export async function startEngine(root: string, work: string, options: EngineOpt
   return { socket, pid: child.pid!, stop: () => stop(child, directory) };
 }
 
-const registryConfig = `version: 0.1
-log: { level: error, accesslog: { disabled: true } }
-storage: { filesystem: { rootdirectory: /var/lib/docker-registry } }
-http: { addr: "${registryAddress}" }
-`;
-
 function startScript(images: Readonly<Record<string, string>>): string {
   const here = `${workMount}/engine`;
-  const copies = Object.entries(images).map(
-    ([name, layout]) =>
-      `skopeo copy --quiet --insecure-policy --preserve-digests --retry-times 5 --dest-tls-verify=false ` +
-      `oci:${workMount}/${layout} docker://${registryAddress}/${name}`,
-  );
   return [
     "set -e",
     "ip link set lo up",
-    ...(copies.length > 0 ? [`docker-registry serve ${here}/registry.yml &`, ...copies] : []),
+    ...registryCommands(images),
     `exec dockerd --iptables=false --ip6tables=false --config-file ${here}/daemon.json --log-level warn \\`,
     `  --host unix://${here}/docker.sock --data-root /var/lib/docker --exec-root /run/docker --pidfile /run/docker.pid`,
     "",

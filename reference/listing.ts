@@ -132,6 +132,8 @@ export function compareListing(
 
 function differingProperties(a: ListingEntry, b: ListingEntry): string[] {
   const names = new Set([...Object.keys(a), ...Object.keys(b)]) as Set<keyof ListingEntry>;
+  // Without an expected time, it was that of the build: any will do.
+  if (a.mtime === undefined) names.delete("mtime");
   return [...names].filter((name) => canonical(a[name]) !== canonical(b[name]));
 }
 
