@@ -1,10 +1,18 @@
 import { chmodSync, chownSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BuildError, bytePathOf, digestOfFields, hexOf } from "../core/index.ts";
+import type { LayerStore } from "../layer/index.ts";
 import type { ExecMount } from "../llb/index.ts";
 import { type HeldLock, lock, tryLock } from "../names/index.ts";
-import type { MountDependencies } from "./exec-mounts.ts";
 import { type Ref, snapshotOf } from "./ref.ts";
+
+export interface CacheMountDependencies {
+  readonly layers: Pick<LayerStore, "rootfs">;
+  /** Root of the store. */
+  readonly root: string;
+  /** Ends the wait for a cache that another step has locked. */
+  readonly signal: AbortSignal;
+}
 
 /** A directory that outlives builds, and the right to use it. */
 export interface CacheMount {
@@ -19,7 +27,7 @@ export interface CacheMount {
 export async function takeCacheMount(
   mount: ExecMount,
   input: Ref | undefined,
-  dependencies: MountDependencies,
+  dependencies: CacheMountDependencies,
 ): Promise<CacheMount> {
   const { cache } = mount;
   if (cache === undefined)
@@ -27,7 +35,7 @@ export async function takeCacheMount(
   const name = hexOf(digestOfFields("cache mount", cache.id)).slice(0, 32);
   const parent = join(dependencies.root, "cachemounts", name);
   mkdirSync(parent, { recursive: true, mode: 0o700 });
-  const { held, number } = await claim(parent, cache.sharing, dependencies.context.signal);
+  const { held, number } = await claim(parent, cache.sharing, dependencies.signal);
   const release = (): void => held.release();
   try {
     const directory = join(parent, String(number), "fs");
@@ -61,7 +69,7 @@ async function create(
   directory: string,
   mount: ExecMount,
   input: Ref | undefined,
-  { layers }: MountDependencies,
+  { layers }: CacheMountDependencies,
 ): Promise<void> {
   let owner = { uid: 0, gid: 0, mode: 0o755 };
   if (input !== undefined) {

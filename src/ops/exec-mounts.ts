@@ -63,7 +63,10 @@ async function prepareMount(
         ...(mount.tmpfs?.size ? { sizeBytes: mount.tmpfs.size } : {}),
       };
     case "cache": {
-      const cache = await takeCacheMount(mount, input, dependencies);
+      const cache = await takeCacheMount(mount, input, {
+        ...dependencies,
+        signal: dependencies.context.signal,
+      });
       releases.push(cache.release);
       return { type: "bind", source: cache.directory, target, readonly: mount.readonly };
     }
