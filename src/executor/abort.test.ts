@@ -134,7 +134,7 @@ const builders: ChildProcess[] = [];
 function startBuilder(shop: Workshop, runtime: string, command: string): ChildProcess {
   const program = join(import.meta.dirname, "testing/killed-builder.ts");
   const builder = spawn(process.execPath, [program, shop.stateDir, shop.busybox, runtime, command], {
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["pipe", "pipe", "inherit"],
   });
   builders.push(builder);
   return builder;

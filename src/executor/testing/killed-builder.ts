@@ -4,6 +4,9 @@
  */
 import { createExecutor } from "../executor.ts";
 
+// The test may be killed itself.
+process.stdin.resume().on("close", () => process.exit(1));
+
 const [stateDir, layer, runtime, command] = process.argv.slice(2) as [string, string, string, string];
 const executor = await createExecutor({ stateDir, runtime });
 await executor.run(
