@@ -5,8 +5,8 @@ import { test } from "node:test";
 import { type Digest, digestOf, readIgnoreFile } from "../core/index.ts";
 import type { FileOp } from "../llb/index.ts";
 import { fileOp } from "./file.ts";
-import { chain, copyAction, type Fixture, openFixture, readText } from "./testing/file-fixture.ts";
 import type { Ref } from "./ref.ts";
+import { chain, copyAction, type Fixture, openFixture, readText } from "./testing/file-fixture.ts";
 
 const key = digestOf("some base");
 

@@ -33,6 +33,14 @@ export function resolveOwner(
 ): Owner | undefined {
   if (owner === undefined) return undefined;
   const find = (option: UserOpt & { kind: "name" }, file: string) => {
+    if (option.input < 0)
+      throw new BuildError(
+        "invalid-argument",
+        `invalid user index: -1: there is no ${file} for ${option.name}`,
+        {
+          hint: "an empty stage (FROM scratch) knows no names: use numeric ids",
+        },
+      );
     const line = findLine(treeOf(option.input), file, option.name, read);
     if (line === undefined) onUnknown(option.name, `/${file}`);
     return line;

@@ -88,7 +88,10 @@ function nodeOf({ archive, owner }: Unpacking, member: TarMember, type: NodeType
   };
 }
 
-/** The file that a hard link names must be there already: earlier in the archive, or in the filesystem. */
+/**
+ * The file that a hard link names must be there already: earlier in the archive, or in the filesystem. It takes over the
+ * link's metadata, as with the tools that set these by name.
+ */
 function unpackHardlink(unpacking: Unpacking, member: TarMember, path: BytePath): void {
   const { fs } = unpacking;
   const target = placeOf(unpacking, member, member.linkname);
@@ -97,7 +100,8 @@ function unpackHardlink(unpacking: Unpacking, member: TarMember, path: BytePath)
     throw refused(member, `it is a hard link to ${textOf(member.linkname)}, which is no file`);
   if (target === path) return;
   if (!fs.isStaged(target)) fs.pin();
-  const linked = { ...node, inode: node.inode ?? `${target}\0linked` };
+  const { mode, uid, gid, mtime } = nodeOf(unpacking, member, node.type);
+  const linked = { ...node, mode, uid, gid, mtime, inode: node.inode ?? `${target}\0linked` };
   fs.put(target, linked);
   if (fs.lookup(path)) fs.remove(path);
   fs.put(path, linked);

@@ -4,8 +4,8 @@ import { chmodSync, linkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { MkdirAction, MkfileAction } from "../llb/index.ts";
-import { chain, copyAction, type Fixture, listing, openFixture, readText } from "./testing/file-fixture.ts";
 import type { Ref } from "./ref.ts";
+import { chain, copyAction, type Fixture, listing, openFixture, readText } from "./testing/file-fixture.ts";
 
 const mkdirAction = (path: string, changes: Partial<MkdirAction> = {}): MkdirAction => ({
   kind: "mkdir",
@@ -131,6 +131,16 @@ test("--chown by id and by name, --chmod octal and symbolic", async () => {
     "file 644 0:0 o/run",
   ]);
   assert.match(fixture.warnings[0]!, /nobody is not in \/etc\/passwd/);
+});
+
+test("a name cannot be looked up in nothing", async () => {
+  using fixture = openFixture();
+  const context = await fixture.scan(fixture.tree("ctx", { a: "" }));
+  const owner = { user: { kind: "name", name: "app", input: -1 } } as const;
+  await assert.rejects(
+    fixture.run(chain(1, copyAction("a", "/a", { owner })), context),
+    /invalid user index: -1/,
+  );
 });
 
 test("symlinks of the source: copied as links inside a tree, followed as a source, never out of the root", async () => {
