@@ -103,7 +103,7 @@ RUN setsid sleep ${marker} & sleep 0.1
       child.stdout?.resume();
       child.stderr?.resume();
       const ended = new Promise<void>((resolve) => child.on("close", () => resolve()));
-      await Promise.race([sleep(40 + next() * 700), ended]);
+      await Promise.race([sleep(30 + next() * 450), ended]);
       if (child.exitCode !== null) finished++;
       child.kill("SIGKILL");
       await ended;
@@ -156,12 +156,12 @@ RUN setsid sleep ${marker} & sleep 0.1
   test("different builds overlap", async () => {
     const contexts = [1, 2].map((i) =>
       sandbox.files(`different${i}`, {
-        Dockerfile: `FROM busybox\nRUN date +%s%N > /begin; sleep 2; date +%s%N > /end; echo ${i}\n`,
+        Dockerfile: `FROM busybox\nRUN cut -d" " -f1 /proc/uptime > /begin; sleep 2; cut -d" " -f1 /proc/uptime > /end; echo ${i}\n`,
       }),
     );
     await Promise.all(contexts.map((context, i) => sandbox.ok(["build", "-t", `different${i}`, context])));
     const time = async (i: number, file: string) =>
-      BigInt((await sandbox.ok(["run", "--rm", `different${i}`, "cat", file])).stdout.trim());
+      Number((await sandbox.ok(["run", "--rm", `different${i}`, "cat", file])).stdout);
     const [begin0, end0, begin1, end1] = [
       await time(0, "/begin"),
       await time(0, "/end"),

@@ -1,8 +1,8 @@
 import { BuildError, digestOfFields, hostPlatform, type IgnoreFile, type Platform } from "../core/index.ts";
 import { type LlbVertex, type SourceOp, sourceAttributes } from "../llb/index.ts";
-import type { BlobProgress } from "../registry/index.ts";
+
 import type { CacheKey, JobContext, Op } from "../solver/index.ts";
-import { type DockerImage, type LocalTree, localSource } from "../source/index.ts";
+import { type BlobProgress, type DockerImage, type LocalTree, localSource } from "../source/index.ts";
 import type { Ref } from "./ref.ts";
 
 /** A directory that the caller lends to a build, under the name that `local://` sources use. */

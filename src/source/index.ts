@@ -1,3 +1,4 @@
+export type { BlobProgress } from "../registry/index.ts";
 export {
   type BootstrapOptions,
   type BootstrappedImage,

@@ -12,9 +12,9 @@ import { reach } from "./reach.ts";
 import { isContext, listStages, type Names, outsideReference, usesOf } from "./references.ts";
 import { readTrigger, triggersOf } from "./triggers.ts";
 import type {
+  ConnectedStage,
   DockerfileStages,
   PlanOptions,
-  Stage,
   StageGraph,
   StageReference,
   StageSource,
@@ -22,9 +22,6 @@ import type {
 
 /** ONBUILD multiplies: a small file could ask for billions of instructions. */
 const mostTriggers = 100_000;
-
-/** A stage whose base is known, but not yet who needs it. */
-export type ConnectedStage = Omit<Stage, "needed" | "reason" | "reasonText">;
 
 /**
  * Connects the stages with each other and finds which of them the target needs. Nothing outside the

@@ -1,8 +1,7 @@
 import type { SourceText } from "../parser/ast.ts";
 import { errorAt } from "../parser/source.ts";
 import { findCycle } from "./cycles.ts";
-import type { ConnectedStage } from "./plan.ts";
-import type { Stage, StageReason, StageSourceUse } from "./types.ts";
+import type { ConnectedStage, Stage, StageReason, StageSourceUse } from "./types.ts";
 
 /**
  * Marks the stages that the target needs, directly or through others, with the reason. A cycle is refused

@@ -69,6 +69,9 @@ export interface Stage extends StageSource {
   readonly usedArgs: ReadonlySet<string>;
 }
 
+/** A stage whose base is known, but not yet who needs it. */
+export type ConnectedStage = Omit<Stage, "needed" | "reason" | "reasonText">;
+
 /** All stages of a Dockerfile, and which of them a target needs. */
 export interface StageGraph {
   readonly stages: readonly Stage[];
