@@ -40,6 +40,7 @@ export function copy(
   unpack: Unpack,
 ): void {
   const dest = bytePathOf(action.dest);
+  requirePaths(from, action.requiredPaths);
   if (!action.createDestPath) requireParent(fs, dest);
   for (const source of sourcesOf(from, action)) {
     if (action.attemptUnpack && unpackSource(fs, from, source, dest, action, owner, unpack)) continue;
@@ -63,6 +64,11 @@ export function sourcesOf(from: Tree, action: CopyAction): BytePath[] {
 export function followSource(from: Tree, source: BytePath, followSymlink: boolean): BytePath {
   if (followSymlink || source === "") return resolvePath(from, source, { last: "follow" });
   return joinPath(resolvePath(from, parentOf(source), { last: "follow" }), nameOf(source));
+}
+
+function requirePaths(from: Tree, paths: readonly string[]): void {
+  for (const path of paths.map((text) => cleanPath(bytePathOf(text))))
+    if (from.lookup(followSource(from, path, true)) === undefined) throw missingSource(path);
 }
 
 function requireParent(fs: Staging, dest: BytePath): void {

@@ -26,8 +26,10 @@ export function withExplanation(
   input: FileInput | undefined,
   from: Tree,
 ): unknown {
-  const source = cleanPath(bytePathOf(action.src));
-  if (!(error instanceof BuildError) || error.message !== missingSource(source).message) return error;
+  if (!(error instanceof BuildError)) return error;
+  const named = [action.src, ...action.requiredPaths].map((path) => cleanPath(bytePathOf(path)));
+  const source = named.find((path) => error.message === missingSource(path).message);
+  if (source === undefined) return error;
   const where = input?.name ?? "an earlier action";
   const message = `failed to calculate checksum of ref ${where}: ${error.message}`;
   return new BuildError("not-found", message, { hint: hintFor(source, input, from), cause: error.cause });

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { chmodSync, linkSync, utimesSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, linkSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { MkdirAction, MkfileAction } from "../llb/index.ts";
+import { fileOp } from "./file.ts";
+import { runFileOp } from "./file-run.ts";
 import type { Ref } from "./ref.ts";
 import { chain, copyAction, type Fixture, listing, openFixture, readText } from "./testing/file-fixture.ts";
 
@@ -473,4 +475,52 @@ test("the same input gives the same layer", async () => {
   const op = chain(1, mkdirAction("/w"), copyAction("/", "/w/"));
   const first = await fixture.list(await fixture.run(op, context));
   assert.deepEqual(await fixture.list(await fixture.run(op, context)), first);
+});
+
+test("a large copy is made by a worker, with the same result", async () => {
+  using fixture = openFixture();
+  const files = Object.fromEntries(Array.from({ length: 2300 }, (_, i) => [`d${i % 9}/f${i}`, `text ${i}`]));
+  const context = await fixture.scan(fixture.tree("ctx", files));
+  const op = chain(1, copyAction("/", "/app/"));
+  const large = await fixture.run(op, context);
+  const file = join(fixture.directory, "here");
+  const tree = context.kind === "tree" ? context.tree : assert.fail();
+  const here = await runFileOp({
+    actions: op.actions,
+    inputs: [{ kind: "local", ...tree, name: "context" }],
+    files: [file],
+  });
+  const ids = large.kind === "snapshot" ? large.snapshot.layers : [];
+  assert.equal(fixture.dependencies.layers.record(ids[0]!)?.diffId, here.outputs[0]!.packed.diffId);
+  assert.equal(here.outputs[0]!.packed.entryCount, 2300 + 9 + 1);
+  assert.equal(readText(await fixture.rootfs(large), "app/d1/f10"), "text 10");
+});
+
+test("an aborted copy leaves no temporary file", async () => {
+  using fixture = openFixture();
+  const files = Object.fromEntries(Array.from({ length: 2300 }, (_, i) => [`f${i}`, `text ${i}`]));
+  const context = await fixture.scan(fixture.tree("ctx", files));
+  const abort = new AbortController();
+  const op = fileOp(chain(1, copyAction("/", "/app/")), fixture.dependencies);
+  await op.contentKey!([context], [undefined], fixture.context);
+  const work = op.exec([context], { ...fixture.context, signal: abort.signal });
+  setTimeout(() => abort.abort(), 60);
+  await assert.rejects(work, { code: "canceled" });
+  const ingest = join(fixture.directory, "store", "ingest");
+  assert.deepEqual(existsSync(ingest) ? readdirSync(ingest) : [], []);
+});
+
+test("required paths", async () => {
+  using fixture = openFixture();
+  const context = await fixture.scan(fixture.tree("ctx", { "a/b/c": "c" }));
+  const parents = (pattern: string) =>
+    fixture.run(
+      chain(1, copyAction("/", "/o/", { includePatterns: [pattern], requiredPaths: [`/${pattern}`] })),
+      context,
+    );
+  assert.deepEqual((await topOf(fixture, await parents("a/b/c"))).at(-1), "file 644 0:0 o/a/b/c");
+  await assert.rejects(parents("a/b/d"), {
+    message: 'failed to calculate checksum of ref context: "/a/b/d": not found',
+    hint: "did you mean a/b/c?",
+  });
 });

@@ -1,3 +1,5 @@
+import { readdirSync, rmSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { BuildError, type BytePath, type Digest, digestOfFields, runInWorker } from "../core/index.ts";
 import type { LayerStore } from "../layer/index.ts";
 import type { ChownOpt, CopyAction, FileOp, LlbVertex } from "../llb/index.ts";
@@ -236,7 +238,7 @@ function namedInputs(owner: ChownOpt | undefined): number[] {
 
 async function inputOf({ dependencies, names, inputs }: Work, index: number): Promise<FileInput> {
   const ref = inputs[index]!;
-  const name = names[index] ?? `input ${index}`;
+  const name = ref.kind === "tree" ? ref.tree.name : (names[index] ?? `input ${index}`);
   if (ref.kind === "tree") {
     const { root, table, digests, exclude } = ref.tree;
     return { kind: "local", name, root, table, digests, exclude };
@@ -261,9 +263,7 @@ async function execute(work: Work): Promise<readonly Ref[]> {
     inputs: await Promise.all(inputs.map((_, i) => inputOf(work, i))),
     files: Array.from({ length: outputs }, () => dependencies.content.temporary()),
   };
-  const result = isSmall(work)
-    ? await runFileOp(run)
-    : await runInWorker<FileRunResult>(worker, "run", run, { signal: context.signal });
+  const result = await runWhereItFits(work, run);
   for (const warning of result.warnings)
     context.emit({ kind: "warning", vertex: context.vertex, level: 1, short: warning });
   const made: Ref[] = [];
@@ -273,6 +273,23 @@ async function execute(work: Work): Promise<readonly Ref[]> {
   }
   if (key !== undefined) await rememberLayer(dependencies, key, result, made);
   return made;
+}
+
+async function runWhereItFits(work: Work, run: FileRun): Promise<FileRunResult> {
+  if (isSmall(work)) return runFileOp(run);
+  try {
+    return await runInWorker<FileRunResult>(worker, "run", run, { signal: work.context.signal });
+  } catch (error) {
+    // An abort ends the thread in the middle of its work.
+    for (const file of run.files) removeBeginningWith(file);
+    throw error;
+  }
+}
+
+/** Removes a temporary file and those that were put beside it under longer names. */
+function removeBeginningWith(file: string): void {
+  for (const name of readdirSync(dirname(file)))
+    if (name.startsWith(basename(file))) rmSync(join(dirname(file), name), { force: true });
 }
 
 function layersOf(ref: Ref | undefined): readonly LayerId[] {
