@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { makeBaseImages } from "../reference/base.ts";
@@ -11,7 +11,7 @@ import { markdown, nativeVersions, type Result, type WorkloadReport, writeReadme
 import { emptied, type Workload, workloads } from "./workloads.ts";
 
 /**
- * npm run bench -- [--only NAME]… [--quick] [--write] [--no-peers]
+ * npm run bench -- [--only NAME]… [--quick] [--write]
  * Times the same builds by stagewright and its peers, one after the other in every round, beside native limits.
  */
 const { values: options } = parseArgs({
@@ -19,34 +19,25 @@ const { values: options } = parseArgs({
     only: { type: "string", multiple: true },
     quick: { type: "boolean", default: false },
     write: { type: "boolean", default: false },
-    peers: { type: "boolean", default: true },
   },
-  allowNegative: true,
 });
 
-enterPrivateMounts();
 const chosen = workloads(options.quick).filter(({ name }) => options.only?.includes(name) ?? true);
 if (chosen.length === 0) {
   const names = workloads(true).map(({ name }) => name);
   throw new Error(`--only takes one of: ${names.join(", ")}`);
 }
+enterPrivateMounts();
+const peers = ensurePeers();
 // Stores and contexts are all in memory: a disk would be measured before the programs are.
-const work = mkdtempSync("/dev/shm/stagewright-bench-");
-let stop = async () => {};
+const work = mountPeers(peers.root);
+makeBaseImages(join(work, "images"), dirname(peers.root));
+writeBaseArchive(peers);
+const engine = await docker(peers, work);
 try {
-  const contenders: Contender[] = [];
   const ours = stagewright(work);
-  if (ours) contenders.push(ours);
-  else note("stagewright is not built (npm run build): only its peers are measured");
-  if (options.peers) {
-    const peers = ensurePeers();
-    makeBaseArchive(peers);
-    mountPeers(peers.root, work);
-    writeBaseArchive(peers);
-    const engine = await docker(peers, work);
-    stop = () => engine.engine.stop();
-    contenders.push(engine, buildah(peers));
-  }
+  if (ours === undefined) note("stagewright is not built (npm run build): only its peers are measured");
+  const contenders = [...(ours ? [ours] : []), engine, buildah(peers)];
   const reports: WorkloadReport[] = [];
   for (const workload of chosen) reports.push(await measure(workload, contenders));
   const versions = [...contenders.map(({ name, version }) => `${name}: ${version}`), nativeVersions()];
@@ -54,12 +45,7 @@ try {
   process.stdout.write(text);
   if (options.write) writeReadme(join(import.meta.dirname, "README.md"), text);
 } finally {
-  await stop();
-  rmSync(work, { recursive: true, force: true });
-}
-
-function makeBaseArchive(peers: Peers): void {
-  makeBaseImages(join(work, "images"), dirname(peers.root));
+  await engine.engine.stop();
 }
 
 /** The form of the base image that every contender can load. */

@@ -35,15 +35,17 @@ export function enterPrivateMounts(options: { readonly network?: boolean } = {})
 }
 
 /**
- * Mounts what programs in `root` need, with the host's directory `work` as /work. Everything that they write
- * themselves goes to memory. The mounts end with this process.
+ * Mounts what programs in `root` need, and returns the work directory, which they see as /work: empty, and in memory,
+ * as is everything else that they may write. Mounts and content are gone when this process is.
  */
-export function mountPeers(root: string, work: string): void {
+export function mountPeers(root: string): string {
   const mount = (...args: string[]) => execFileSync("mount", args);
   mount("--bind", root, root);
   mount("-o", "remount,bind,ro", root);
   mount("-t", "proc", "proc", join(root, "proc"));
   for (const tree of ["sys", "dev"]) mount("--rbind", `/${tree}`, join(root, tree));
-  for (const directory of writableDirectories) mount("-t", "tmpfs", "tmpfs", join(root, directory));
-  mount("--bind", work, join(root, workMount));
+  const work = join(root, workMount);
+  for (const directory of [...writableDirectories.map((path) => join(root, path)), work])
+    mount("-t", "tmpfs", "tmpfs", directory);
+  return work;
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type BaseImage, makeBaseImages } from "./base.ts";
 import { type BuildxResult, buildx, docker } from "./buildx.ts";
@@ -18,23 +18,18 @@ async function main(wanted: readonly string[]): Promise<void> {
   const peers = ensurePeers();
   const names = wanted.length > 0 ? wanted : caseNames();
   for (const name of names) readCase(name);
-  const work = mkdtempSync("/dev/shm/stagewright-reference-");
+  const work = mountPeers(peers.root);
+  const bases = makeBaseImages(join(work, "images"), dirname(peers.root));
+  const engine = await startEngine(peers.root, work, {
+    containerdStore: true,
+    registryImages: Object.fromEntries(bases.map(({ name }) => [name, `images/${name}`])),
+  });
+  const proxy = await startSessionProxy(join(work, "proxy.sock"), engine.socket);
   try {
-    const bases = makeBaseImages(join(work, "images"), dirname(peers.root));
-    mountPeers(peers.root, work);
-    const engine = await startEngine(peers.root, work, {
-      containerdStore: true,
-      registryImages: Object.fromEntries(bases.map(({ name }) => [name, `images/${name}`])),
-    });
-    const proxy = await startSessionProxy(join(work, "proxy.sock"), engine.socket);
-    try {
-      await recordAll(peers.root, work, proxy, bases, names);
-    } finally {
-      await engine.stop();
-      await proxy.close();
-    }
+    await recordAll(peers.root, work, proxy, bases, names);
   } finally {
-    rmSync(work, { recursive: true, force: true });
+    await engine.stop();
+    await proxy.close();
   }
 }
 
