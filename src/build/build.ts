@@ -1,3 +1,5 @@
+import { statSync } from "node:fs";
+import { join } from "node:path";
 import { BuildError, type EventSink, type IgnoreFile, type Platform } from "../core/index.ts";
 import { type ExportResult, exportResult, type Output } from "../exporter/index.ts";
 import {
@@ -42,16 +44,28 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
     });
     const kill = () => engine.kill();
     options.killSignal?.addEventListener("abort", kill);
+    const before = timeOfTrash(engine);
     try {
       if (attempt > 1) await engine.codec.activate();
       return await buildOnce(engine, options);
     } catch (error) {
-      if (attempt === attempts || !(error instanceof BuildError) || error.code !== "aborted") throw error;
+      if (attempt === attempts || !overtaken(error, engine, before)) throw error;
     } finally {
       options.killSignal?.removeEventListener("abort", kill);
       engine.close();
     }
   }
+}
+
+/** Whether garbage collection may be to blame: it says so itself, or it ran while the build had no lease yet. */
+function overtaken(error: unknown, engine: Engine, before: number | undefined): boolean {
+  if (error instanceof BuildError && error.code === "aborted") return true;
+  return !engine.codec.active && timeOfTrash(engine) !== before;
+}
+
+/** Changes whenever something is removed from the store. */
+function timeOfTrash({ store }: Engine): number | undefined {
+  return statSync(join(store.root, "trash"), { throwIfNoEntry: false })?.mtimeMs;
 }
 
 async function buildOnce(engine: Engine, options: BuildOptions): Promise<BuildResult> {

@@ -3,9 +3,16 @@ import type { Digest, EventSink } from "../core/index.ts";
 import type { FrontendResult } from "../frontend/index.ts";
 import type { ImageDraft } from "../image/index.ts";
 import type { LlbEdge, LlbVertex } from "../llb/index.ts";
-import { type LentDirectory, type Ref, resolveOp, snapshotOf, solverEdge } from "../ops/index.ts";
+import {
+  type LentDirectory,
+  type Ref,
+  type RefCodec,
+  resolveOp,
+  snapshotOf,
+  solverEdge,
+} from "../ops/index.ts";
 import type { Snapshot } from "../snapshot/index.ts";
-import { createSolver, type Edge, type Solver } from "../solver/index.ts";
+import { createSolver, type Edge, type Op, type Solver } from "../solver/index.ts";
 import type { Engine } from "./engine.ts";
 import type { BuildOptions } from "./options.ts";
 
@@ -35,7 +42,7 @@ export async function solve(
     directories,
   };
   const solver = createSolver<LlbVertex, Ref>({
-    resolveOp: (vertex) => resolveOp(vertex, dependencies),
+    resolveOp: (vertex) => holdingResults(resolveOp(vertex, dependencies), engine.codec),
     codec: engine.codec,
     keys: store.cache,
     emit: run.emit,
@@ -53,6 +60,18 @@ export async function solve(
   return {
     draft: draftOf(result, snapshot, created, options),
     snapshots: await stageSnapshots(solver, result, snapshot),
+  };
+}
+
+/** A result may be layers that were in the store before, which only a lease keeps there. */
+function holdingResults(op: Op<Ref>, codec: RefCodec): Op<Ref> {
+  return {
+    ...op,
+    async exec(inputs, context) {
+      const results = await op.exec(inputs, context);
+      for (const result of results) await codec.hold(result);
+      return results;
+    },
   };
 }
 

@@ -13,6 +13,8 @@ export interface RefCodec extends ResultCodec<Ref> {
    * collection was quicker: the build then starts again.
    */
   activate(): Promise<void>;
+  /** Whether `activate` was called. */
+  readonly active: boolean;
   /** Leases the layers of a new result. Throws `aborted` when one of them is gone. */
   hold(ref: Ref): Promise<void>;
 }
@@ -40,6 +42,9 @@ export function createRefCodec(layers: LayerStore, lease: Lease): RefCodec {
   }
 
   return {
+    get active() {
+      return active;
+    },
     encode: (ref) => (ref.kind === "snapshot" ? { layers: ref.snapshot.layers } : null),
     async decode(record) {
       const ids = layersOf(record);
