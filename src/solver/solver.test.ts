@@ -17,7 +17,8 @@ type Arithmetic =
   | { kind: "file"; read: () => number }
   | { kind: "sum"; plus?: number; wait?: number; gate?: () => Promise<void> }
   | { kind: "parity" }
-  | { kind: "fail" };
+  | { kind: "fail" }
+  | { kind: "unreadable" };
 
 type Node = Vertex<Arithmetic>;
 
@@ -81,6 +82,14 @@ function opOf(sys: Arithmetic, log: string[], name: string): Op<number> {
         async exec() {
           throw new BuildError("unknown", "it broke");
         },
+      };
+    case "unreadable":
+      return {
+        definitionKey: definition,
+        async contentKey() {
+          throw new BuildError("not-found", "nothing to read");
+        },
+        exec: async () => [0],
       };
   }
 }
@@ -254,6 +263,20 @@ test("the first failure is the one reported, and it cancels the rest", async () 
     event.kind === "vertex" && event.error ? [`${event.name}: ${event.error}`] : [],
   );
   assert.deepEqual(errors, ["broken: it broke", "slow: canceled"]);
+});
+
+test("a vertex whose key cannot be made has failed itself", async () => {
+  const { solver, events } = run();
+  const broken = vertex({ kind: "unreadable" }, [], { name: "broken" });
+  await assert.rejects(solver.solve(edge(vertex({ kind: "sum" }, [broken]))), (error: BuildError) => {
+    assert.equal(error.message, "nothing to read");
+    assert.equal(error.details.vertex, broken.digest);
+    return true;
+  });
+  const errors = events.flatMap((event) =>
+    event.kind === "vertex" && event.error ? [`${event.name}: ${event.error}`] : [],
+  );
+  assert.deepEqual(errors, ["broken: nothing to read"]);
 });
 
 test("an abort from outside is a cancellation", async () => {

@@ -131,14 +131,15 @@ export function createSolver<S, R>(options: SolverOptions<S, R>): Solver<S, R> {
 
   async function computeKey(vertex: Vertex<S>, job: Job<R>): Promise<KeyState> {
     const inputKeys = await Promise.all(vertex.inputs.map(inputKey));
-    const definition = await job.op.definitionKey(inputKeys, job.context);
+    const definition = await ownStep(vertex, () => job.op.definitionKey(inputKeys, job.context));
     let key = definition?.key;
     let parts = definition;
-    if (job.op.contentKey !== undefined) {
+    const { contentKey } = job.op;
+    if (contentKey !== undefined) {
       key = definition === undefined ? undefined : await keys.getAlias(definition.key);
       if (key === undefined) {
         const inputs = await Promise.all(vertex.inputs.map(resultOf));
-        const content = await job.op.contentKey(inputs, inputKeys, job.context);
+        const content = await ownStep(vertex, () => contentKey(inputs, inputKeys, job.context));
         key = content?.key;
         parts = content === undefined ? definition : content;
         if (definition !== undefined && key !== undefined) await keys.putAlias(definition.key, key);
@@ -233,14 +234,29 @@ export function createSolver<S, R>(options: SolverOptions<S, R>): Solver<S, R> {
         announce(vertex, { started: begin, completed: Date.now() });
         return { results, cached: false, created, duration: created - begin };
       } catch (error) {
-        const failure = signal.aborted
-          ? new BuildError("canceled", "canceled", { cause: error })
-          : withDetails(error, { vertex: vertex.digest, step: vertex.name });
-        announce(vertex, { started: begin, completed: Date.now(), error: failure.message });
-        abort.abort(failure);
-        throw failure;
+        throw fail(vertex, error, begin);
       }
     });
+  }
+
+  /** Reads what a key is made of; that this fails is the vertex's own failure, as that of its execution. */
+  async function ownStep<T>(vertex: Vertex<S>, work: () => Promise<T>): Promise<T> {
+    const begin = Date.now();
+    try {
+      return await work();
+    } catch (error) {
+      throw fail(vertex, error, begin);
+    }
+  }
+
+  /** Ends the build with a vertex's failure, said once to those who watch. */
+  function fail(vertex: Vertex<S>, error: unknown, begin: number): BuildError {
+    const failure = signal.aborted
+      ? new BuildError("canceled", "canceled", { cause: error })
+      : withDetails(error, { vertex: vertex.digest, step: vertex.name });
+    announce(vertex, { started: begin, completed: Date.now(), error: failure.message });
+    abort.abort(failure);
+    return failure;
   }
 
   async function solvedOf(edge: Edge<S>, { results, ...outcome }: Outcome<R>): Promise<Solved<R>> {

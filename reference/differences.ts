@@ -1,0 +1,51 @@
+/**
+ * Where stagewright means to do otherwise than BuildKit: by case, the lines that a comparison prints, and why. A line
+ * that is no longer printed has to leave.
+ */
+export interface Difference {
+  readonly case: string;
+  readonly lines: readonly string[];
+  readonly reason: string;
+}
+
+const keptTimes =
+  "A directory that is there before a COPY keeps its time: the layer says nothing about it, and can so be put on " +
+  "another base without being made again. BuildKit gives it the time of the directory that is copied over it.";
+
+export const differences: readonly Difference[] = [
+  {
+    case: "copy-directory",
+    lines: ['"srv/data": mtime 1704067200, not 1706933106'],
+    reason: keptTimes,
+  },
+  {
+    case: "copy-file-to-directory",
+    lines: ['"srv": mtime 1704067200, not 1706933106'],
+    reason: keptTimes,
+  },
+  {
+    case: "copy-over",
+    lines: ['"srv": mtime 1704067200, not 1706933106', '"srv/data": mtime 1704067200, not 1706933106'],
+    reason: keptTimes,
+  },
+  {
+    case: "error-run-missing",
+    lines: [
+      'error: process "/no/such/command x" did not complete successfully: exit code: 127 (), not process ' +
+        '"/no/such/command x" did not complete successfully: exit code: 1',
+      'output of [2/2] RUN ["/no/such/command", "x"]: "executable file `/no/such/command` not found in $PATH: No ' +
+        'such file or directory\\n", not "runc run failed: unable to start container process: error during container ' +
+        'init: exec: \\"/no/such/command\\": stat /no/such/command: no such file or directory\\n"',
+    ],
+    reason:
+      "A program that is not there is exit status 127, as for shells and for `docker run`; and the words are those of " +
+      "crun, BuildKit's those of runc.",
+  },
+  {
+    case: "error-target-by-number",
+    lines: [
+      'succeeds, where BuildKit says: ERROR: failed to build: failed to solve: target stage "1" could not be found',
+    ],
+    reason: "A target may be a number too, as the legacy builder has it.",
+  },
+];
