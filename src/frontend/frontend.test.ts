@@ -196,6 +196,24 @@ test("a failing look-up points at the FROM or --from", async () => {
   );
 });
 
+test("a mistyped stage is suggested where no image has the name", async () => {
+  const bridge = {
+    resolveImage: () => Promise.reject(new BuildError("unavailable", "no registry")),
+  };
+  const text = "FROM scratch AS build\nFROM scratch\nCOPY --from=biuld /a /b\n";
+  await assert.rejects(
+    dockerfileToLlb(text, { file: "Dockerfile" }, bridge),
+    (error) => error instanceof BuildError && error.hint === "no stage is called biuld; did you mean build?",
+  );
+});
+
+test("check=error=true makes warnings errors, skipped ones left out", async () => {
+  const error = await refusal(["# check=error=true", "FROM scratch AS Odd"]);
+  assert.equal(error.message, "lint violation found for rules: StageNameCasing");
+  assert.equal(error.details.source?.ranges[0]?.start.line, 2);
+  await build(["# check=skip=StageNameCasing;error=true", "FROM scratch AS Odd"]);
+});
+
 test("COPY --link is a merge", async () => {
   const result = await build(["FROM alpine", "COPY --link --chown=7 a /b/", "RUN true"]);
   const merge = find(result, "[2/3] LINK COPY");

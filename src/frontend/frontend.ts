@@ -1,5 +1,12 @@
-import { createIgnoreMatcher, type Digest, hostPlatform, type Platform } from "../core/index.ts";
 import {
+  type BuildError,
+  createIgnoreMatcher,
+  type Digest,
+  hostPlatform,
+  type Platform,
+} from "../core/index.ts";
+import {
+  checkOptionsOf,
   type DockerfileStages,
   detectSyntax,
   errorAt,
@@ -82,7 +89,7 @@ export function readDockerfile(content: Uint8Array | string, file: string): Dock
   if (syntax !== undefined && !isOwnSyntax(syntax.ref)) {
     const range = syntax.range ?? [];
     throw errorAt(dockerfile.source, range, "unimplemented", `frontend ${syntax.ref} is not supported`, {
-      hint: "only docker/dockerfile is built in; remove the syntax line or build with a remote BuildKit",
+      hint: "only docker/dockerfile is built in; remove the syntax line, or build this file with BuildKit",
     });
   }
   return readStages(dockerfile);
@@ -243,5 +250,18 @@ function allWarnings(
   options: FrontendOptions,
 ): readonly FrontendWarning[] {
   const shown = shownWarnings([...graph.warnings, ...converted], source.dockerfile);
+  if (shown.length > 0 && checkOptionsOf(source.dockerfile).error) throw lintFailure(source, shown);
   return [...shown, ...unusedArguments(source, options.buildArgs ?? {})];
+}
+
+/** What `# check=error=true` asks for. */
+function lintFailure({ dockerfile }: DockerfileStages, warnings: readonly Warning[]): BuildError {
+  const rules = [...new Set(warnings.map(({ rule }) => rule))].sort();
+  return errorAt(
+    dockerfile.source,
+    warnings.flatMap(({ ranges }) => ranges),
+    "failed-precondition",
+    `lint violation found for rules: ${rules.join(", ")}`,
+    { hint: warnings.map(({ rule, message }) => `${rule}: ${message}`).join("\n") },
+  );
 }

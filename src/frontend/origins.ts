@@ -1,4 +1,5 @@
 import {
+  BuildError,
   type Digest,
   digestOf,
   familiarReference,
@@ -8,8 +9,15 @@ import {
   parseReference,
   repositoryOf,
   type SourceRange,
+  toBuildError,
 } from "../core/index.ts";
-import type { Dockerfile, Stage, StageGraph, StageReference } from "../dockerfile/index.ts";
+import {
+  type Dockerfile,
+  didYouMean,
+  type Stage,
+  type StageGraph,
+  type StageReference,
+} from "../dockerfile/index.ts";
 import { normalisePlatform, parseImageConfig } from "./image.ts";
 import type { ImageConfig } from "./image-config.ts";
 import { errorAtRange } from "./refuse.ts";
@@ -85,7 +93,11 @@ export async function resolveOrigins(
 ): Promise<Origins> {
   const stages = new Map<number, Promise<Origin>>();
   const names = new Map<string, Promise<Origin>>();
-  const resolve = (request: Request) => resolveOnce(request, dockerfile, options, bridge, known);
+  const stageNames = graph.stages.flatMap(({ name }) => name ?? []);
+  const resolve = (request: Request) =>
+    resolveOnce(request, options, bridge, known, (error) =>
+      errorAtRange({ dockerfile }, request.range, withNearStage(error, request.name, stageNames)),
+    );
   for (const stage of graph.stages) {
     if (!stage.needed) continue;
     const name = stage.replacedBy ?? outsideName(stage.base, stage);
@@ -115,19 +127,28 @@ async function settled<K, V>(map: ReadonlyMap<K, Promise<V>>): Promise<Map<K, V>
 
 function resolveOnce(
   request: Request,
-  dockerfile: Dockerfile,
   options: FrontendOptions,
   bridge: Bridge,
   known: Map<string, Promise<Origin>>,
+  failure: (error: unknown) => BuildError,
 ): Promise<Origin> {
   const key = `${formatPlatform(request.platform)} ${request.name}`;
   const earlier = known.get(key);
   if (earlier !== undefined) return earlier;
   const origin = resolveName(request, options, bridge).catch((error: unknown) => {
-    throw errorAtRange({ dockerfile }, request.range, error);
+    throw failure(error);
   });
   known.set(key, origin);
   return origin;
+}
+
+/** A name that no image has may be a mistyped stage. */
+function withNearStage(error: unknown, name: string, stageNames: readonly string[]): BuildError {
+  const failure = toBuildError(error);
+  const near = didYouMean(name, stageNames, { ignoreCase: true });
+  if (near === undefined) return failure;
+  const hint = `no stage is called ${name}; ${near}`;
+  return new BuildError(failure.code, failure.message, { hint, cause: failure, details: failure.details });
 }
 
 async function resolveName(request: Request, options: FrontendOptions, bridge: Bridge): Promise<Origin> {

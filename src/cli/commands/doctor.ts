@@ -77,7 +77,6 @@ async function sandbox(call: Call): Promise<Line[]> {
 function tools(): Line[] {
   const wanted = [
     ["mmdebstrap", "stagewright bootstrap"],
-    ["git", "ADD of git repositories"],
     ["xz", "ADD of .tar.xz"],
     ["bzip2", "ADD of .tar.bz2"],
   ] as const;
