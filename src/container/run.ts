@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { writeFileSync } from "node:fs";
+import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BuildError } from "../core/index.ts";
 import type { Executor, Mount, ProcessSpec } from "../executor/index.ts";
@@ -111,7 +111,8 @@ function environment({ config, env = [], tty }: RunOptions, hostname: string): s
 
 function hostnameFile(executor: Executor, hostname: string): Mount {
   const source = join(executor.createUpper(), "hostname");
-  writeFileSync(source, `${hostname}\n`, { mode: 0o644 });
+  writeFileSync(source, `${hostname}\n`);
+  chmodSync(source, 0o644);
   return { type: "bind", source, target: "/etc/hostname", readonly: true };
 }
 

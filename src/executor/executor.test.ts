@@ -49,6 +49,18 @@ for (const runtime of ["crun", "runc"])
       assert.equal(stderr, numbers.map((i) => `e${i}\n`).join(""));
     });
 
+    test("the umask of the caller does not show", async () => {
+      const before = process.umask(0o077);
+      try {
+        const { stdout } = await shop.step("stat -c '%a %n' / /made /etc/hosts /etc/resolv.conf /sys", {
+          cwd: "/made",
+        });
+        assert.equal(stdout, "755 /\n755 /made\n644 /etc/hosts\n644 /etc/resolv.conf\n555 /sys\n");
+      } finally {
+        process.umask(before);
+      }
+    });
+
     test("identity, privileges and limits are those of a Docker build", async () => {
       const { stdout } = await shop.step(
         "hostname; umask; id; grep -E '^(CapEff|CapBnd|CapInh|CapAmb|NoNewPrivs|Seccomp):' /proc/self/status; cat; pwd",

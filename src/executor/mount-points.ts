@@ -1,6 +1,7 @@
-import { chmodSync, chownSync, lstatSync, mkdirSync, type Stats, utimesSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, lstatSync, type Stats, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { BuildError } from "../core/index.ts";
+import { makeDirectory, writePlainFile } from "./plain-files.ts";
 import { type OpaqueTest, resolveInLowers } from "./rootfs-lookup.ts";
 
 /** A path that something will be mounted on. */
@@ -41,8 +42,8 @@ export function createMountPoints(
     makeParents(directory, components, lowers, isOpaque, copied, point);
     const path = join(directory, ...components);
     if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) continue;
-    if (point.type === "directory") mkdirSync(path, { mode: 0o755 });
-    else writeFileSync(path, "", { mode: 0o644 });
+    if (point.type === "directory") makeDirectory(path);
+    else writePlainFile(path, "");
   }
   // Last, because making a child changes the time.
   for (const { path, stats } of copied) {
@@ -62,7 +63,7 @@ function makeParents(
   for (let depth = 1; depth < components.length; depth++) {
     const path = join(directory, ...components.slice(0, depth));
     if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) continue;
-    mkdirSync(path, { mode: 0o755 });
+    makeDirectory(path);
     const { found } = resolveInLowers(lowers, components.slice(0, depth).join("/"), isOpaque);
     if (found === undefined) continue;
     if (!found.stats.isDirectory()) throw wrongType(point);
@@ -101,7 +102,7 @@ export function createWorkingDirectory(
       throw new BuildError("failed-precondition", `cannot create the working directory ${cwd}`, {
         hint: `/${components.slice(0, depth).join("/")} exists and is not a directory`,
       });
-    mkdirSync(path, { mode: 0o755 });
+    makeDirectory(path);
     chownSync(path, existing?.uid ?? owner.uid, existing?.gid ?? owner.gid);
     if (existing !== undefined) chmodSync(path, existing.mode & 0o7777);
   }

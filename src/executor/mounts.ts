@@ -1,8 +1,9 @@
-import { lstatSync, mkdirSync } from "node:fs";
+import { lstatSync } from "node:fs";
 import { join } from "node:path";
 import { BuildError } from "../core/index.ts";
 import type { MountPoint } from "./mount-points.ts";
 import type { OciMount } from "./oci-config.ts";
+import { makeDirectory } from "./plain-files.ts";
 import { type OpaqueTest, resolveInLowers } from "./rootfs-lookup.ts";
 import type { OverlayMount } from "./start-script.ts";
 import type { Mount } from "./types.ts";
@@ -55,7 +56,7 @@ export function prepareMount(
       const name = `o${index}`;
       const topFirst = topmostFirst(mount.lowers);
       for (const part of [name, `${name}/m`, `${name}/e`, `${name}/u`, `${name}/w`])
-        makeDirectory(step.path, part);
+        makeDirectory(join(step.path, part));
       const { components, found } = resolveInLowers(topFirst, mount.source, isOpaque);
       if (components.length > 0 && found === undefined)
         throw new BuildError("not-found", `${mount.source}: not found in what is mounted on ${mount.target}`);
@@ -83,11 +84,4 @@ function bindOf(source: string, target: string, readonly: boolean, isDirectory?:
     oci: { destination: target, type: "bind", source, options: ["rbind", readonly ? "ro" : "rw"] },
     point: { target, type: directory ? "directory" : "file" },
   };
-}
-
-/** A directory with the usual permissions; returns its path. */
-export function makeDirectory(parent: string, name: string): string {
-  const path = join(parent, name);
-  mkdirSync(path, { mode: 0o755 });
-  return path;
 }

@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { tryFlock } from "../sys/index.ts";
+import { makeDirectory } from "./plain-files.ts";
 
 /**
  * What one process that runs steps keeps on disk, below `<stateDir>/<id>/`. Its `lock` is held for as long as the
@@ -50,8 +51,7 @@ export function openStateDir(stateDir: string): StateDir {
     shared,
     create(kind) {
       const name = `${kind === "step" ? "s" : "u"}${count++}`;
-      mkdirSync(join(path, name), { mode: 0o755 });
-      return { name, path: join(path, name) };
+      return { name, path: makeDirectory(join(path, name)) };
     },
     link(layer) {
       let name = links.get(layer);

@@ -1,11 +1,12 @@
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { BuildError } from "../core/index.ts";
 import type { CgroupMode } from "./host.ts";
 import { createMountPoints, createWorkingDirectory, systemMountPoints } from "./mount-points.ts";
-import { makeDirectory, overlayOptions, prepareMount, topmostFirst } from "./mounts.ts";
+import { overlayOptions, prepareMount, topmostFirst } from "./mounts.ts";
 import { defaultHostname, hostsFile, resolvConf } from "./network-files.ts";
 import { ociConfig } from "./oci-config.ts";
+import { makeDirectory, writePlainFile } from "./plain-files.ts";
 import { rlimits } from "./rlimits.ts";
 import { type OpaqueTest, readInLowers } from "./rootfs-lookup.ts";
 import type { Runtime, Tools } from "./runtime.ts";
@@ -49,9 +50,9 @@ export function prepareStep(
   const step = host.state.create("step");
   const topFirst = topmostFirst(root.lowers);
   if (topFirst.length >= largestStack) throw tooManyLayers(topFirst.length);
-  const upper = root.upper ?? makeDirectory(step.path, "u");
+  const upper = root.upper ?? makeDirectory(join(step.path, "u"));
   const inside = (name: string): string => join(step.path, name);
-  for (const name of ["w", "m", "p"]) mkdirSync(inside(name), { mode: 0o755 });
+  for (const name of ["w", "m", "p"]) makeDirectory(inside(name));
 
   const id = containerId(host.state.id, step.name);
   const runtimeRoot = join(host.state.path, "runtime");
@@ -74,8 +75,8 @@ export function prepareStep(
     isOpaque,
   );
   const hostname = process.hostname || defaultHostname;
-  writeFileSync(inside("hosts"), hostsFile(hostname, process.extraHosts), { mode: 0o644 });
-  writeFileSync(inside("resolv.conf"), resolvConf(process.network !== "none"), { mode: 0o644 });
+  writePlainFile(inside("hosts"), hostsFile(hostname, process.extraHosts));
+  writePlainFile(inside("resolv.conf"), resolvConf(process.network !== "none"));
   const config = ociConfig({
     rootfs: inside("m"),
     args: process.args,
