@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, unlinkSync, writeSync } from "node:fs";
+import { appendFileSync, closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { tryFlock } from "../sys/index.ts";
 import { lock } from "./locks.ts";
@@ -51,7 +51,7 @@ export function openLease(root: string): Lease {
       const guard = await lock(gcLock(root), "shared");
       try {
         open ??= createLeaseFile(root);
-        writeSync(open.descriptor, `${fresh.join("\n")}\n`);
+        appendFileSync(open.descriptor, `${fresh.join("\n")}\n`);
         for (const item of fresh) held.add(item);
         return check();
       } finally {
@@ -61,7 +61,7 @@ export function openLease(root: string): Lease {
     release() {
       ended = true;
       if (open === undefined) return;
-      unlinkSync(open.file);
+      rmSync(open.file, { force: true });
       closeSync(open.descriptor);
       open = undefined;
     },
@@ -74,7 +74,7 @@ function createLeaseFile(root: string): { file: string; descriptor: number } {
   const file = join(root, "leases", randomBytes(16).toString("hex"));
   const descriptor = openSync(file, "ax", 0o600);
   if (!tryFlock(descriptor, "exclusive")) throw new Error(`lease ${file} is locked by somebody else`);
-  writeSync(descriptor, `${Date.now()}\n`);
+  appendFileSync(descriptor, `${Date.now()}\n`);
   return { file, descriptor };
 }
 
@@ -112,7 +112,7 @@ function liveItems(root: string): Leased {
     }
     try {
       if (tryFlock(descriptor, "exclusive")) {
-        unlinkSync(file);
+        rmSync(file, { force: true }); // its owner may be ending it at this moment
         continue;
       }
       const [began = "", ...lines] = readFileSync(descriptor, "utf8").split("\n");

@@ -46,8 +46,9 @@ export async function prune(store: Store, options: PruneOptions): Promise<PruneR
     const untagged = options.untagged ? untaggedImages(store, options.until) : [];
     if (!options.dryRun) for (const record of untagged) await store.names.remove(record);
     const verdict = await withLeases(store.root, options.signal, (leased) => {
+      const begun = Date.now();
       const decided = decide(store, leased, untagged, options);
-      if (!options.dryRun) carryOut(store, decided, batch);
+      if (!options.dryRun) carryOut(store, decided, batch, begun);
       return decided;
     });
     if (options.dryRun) return verdict;
@@ -124,21 +125,27 @@ function condemnedRecords(store: Store, kept: Kept, options: PruneOptions): read
 }
 
 /** Records first: when this process dies in between, nothing refers to what is missing. */
-function carryOut(store: Store, verdict: PruneResult, batch: string): void {
+function carryOut(store: Store, verdict: PruneResult, batch: string, begun: number): void {
   for (const key of verdict.records) store.cache.remove(key);
-  for (const id of verdict.layers) store.layers.remove(id);
-  if (verdict.blobs.length === 0) return;
+  if (verdict.layers.length + verdict.blobs.length === 0) return;
   mkdirSync(batch, { recursive: true, mode: 0o700 });
-  const decided = Date.now();
-  for (const digest of verdict.blobs) {
-    const moved = join(batch, hexOf(digest));
-    try {
-      renameSync(store.content.path(digest), moved);
-      // Somebody found it in place a moment ago and counts on it.
-      if (modified(moved) >= decided) renameSync(moved, store.content.path(digest));
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    }
+  for (const id of verdict.layers) {
+    const directory = join(store.root, "layers", id);
+    if (moveAway(directory, join(batch, `layer-${id}`), begun)) store.layers.remove(id);
+  }
+  for (const digest of verdict.blobs) moveAway(store.content.path(digest), join(batch, hexOf(digest)), begun);
+}
+
+/** Whether it is gone: what somebody found in place since `begun`, and counts on, comes back. */
+function moveAway(path: string, moved: string, begun: number): boolean {
+  try {
+    renameSync(path, moved);
+    if (modified(moved) < begun) return true;
+    renameSync(moved, path);
+    return false;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    return true;
   }
 }
 

@@ -331,3 +331,24 @@ test("a layer that a RUN wrote: packed for its image, and checked against its di
   await findings(store, true);
   await isSound(store);
 });
+
+test("what is used again while prune decides stays", async () => {
+  const store = freshStore();
+  const image = await namedImage(store, undefined);
+  const [layer] = [...store.layers.list()];
+  const used = new Map([
+    ["layer", join(store.root, "layers", layer!.id)],
+    ["tar", store.content.path(layer!.diffId!)],
+    ["configuration", store.content.path(image.id)],
+  ]);
+  for (const file of used.values()) utimesSync(file, 1000, 1000);
+  // `usage` is asked once the verdict on everything stands.
+  const usage: Store["layers"]["usage"] = (id) => {
+    const now = Date.now() / 1000;
+    for (const file of used.values()) utimesSync(file, now, now);
+    return store.layers.usage(id);
+  };
+  await prune({ ...store, layers: { ...store.layers, usage } }, { cache: "all", untagged: true });
+  for (const [what, file] of used) assert.ok(existsSync(file), what);
+  assert.equal([...store.layers.list()].length, 1, "the other layer is gone");
+});
