@@ -18,7 +18,7 @@ interface Store {
   index(found: StoredRecord): Promise<LayerIndex>;
   rootfs(layers: readonly LayerId[]): Promise<Rootfs>;
   publish(prepared: string, facts: Omit<StoredRecord, "version" | "created" | "unsynced">): void;
-  touch(id: LayerId): void;
+  touch(id: LayerId): boolean;
 }
 
 type Blob = Pick<Descriptor, "digest" | "size">;
@@ -34,8 +34,7 @@ interface PlainTar extends Blob {
 /** See `LayerStore.fromTar`. */
 export async function fromTar(blob: Blob, options: FromTarOptions, store: Store): Promise<LayerId> {
   let id = options.diffId === undefined ? undefined : store.byDiffId(options.diffId);
-  if (id === undefined) id = await taken(blob, options, store);
-  else store.touch(id);
+  if (id === undefined || !store.touch(id)) id = await taken(blob, options, store);
   return options.below === undefined ? id : placed(id, options, store);
 }
 

@@ -248,9 +248,8 @@ export function openLayerStore(content: ContentStore): LayerStore {
     const { diffId, size } = packed;
     content.adopt(packed.file, { digest: diffId, size });
     const known = byDiffId(diffId);
-    if (known !== undefined && existing(known).origin === "tar") {
+    if (known !== undefined && record(known)?.origin === "tar" && touch(known)) {
       renameSync(packed.indexFile, files.directory(known, "index")); // it may have digests that the old one lacks
-      touch(known);
       return known;
     }
     const loaded = loadIndex(packed.indexFile);
@@ -275,10 +274,16 @@ export function openLayerStore(content: ContentStore): LayerStore {
     return id !== undefined && record(id)?.diffId === diffId ? id : undefined;
   }
 
-  /** A layer that is used again counts as new for a collection that decides at this moment. */
-  function touch(id: LayerId): void {
+  /** A layer that is used again counts as new for a collection that decides at this moment. False when that was quicker. */
+  function touch(id: LayerId): boolean {
     const now = Date.now() / 1000;
-    utimesSync(files.directory(id), now, now);
+    try {
+      utimesSync(files.directory(id), now, now);
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+      return false;
+    }
   }
 
   async function compressed(
