@@ -38,7 +38,7 @@ export function workloads(quick: boolean): Workload[] {
     runSteps(rounds(5)),
     parallelStages(rounds(5)),
     manyFiles("cold", files, rounds(3)),
-    manyFiles("unchanged", files, rounds(5)),
+    manyFiles("unchanged", files, rounds(3)),
     oneLargeFile(megabytes, rounds(3)),
     oneStageOfTen(rounds(5)),
   ];
