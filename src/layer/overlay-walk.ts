@@ -22,7 +22,7 @@ export const tooMany = Symbol("too many entries");
 
 /**
  * Indexes a directory that overlayfs wrote (whiteouts are char 0/0, opaque directories carry an xattr). Of names of one
- * file the first in byte order is the file, the others are its hardlinks; sockets are left out; the root's own
+ * inode, be it a file, symlink, fifo or device, the first in byte order is it, the others are its hardlinks; sockets are left out; the root's own
  * metadata is the lower layers' business. Returns `tooMany` beyond `limit` entries.
  */
 export function indexDirectory(root: string, limit = Number.POSITIVE_INFINITY): BuiltIndex | typeof tooMany {
@@ -47,7 +47,7 @@ export function indexDirectory(root: string, limit = Number.POSITIVE_INFINITY): 
         pending.push(path);
         if (isOpaque(host, path)) builder.opaque(path);
       }
-      const inode = stat.nlink > 1 && stat.isFile() ? `${stat.dev}:${stat.ino}` : undefined;
+      const inode = stat.nlink > 1 && !stat.isDirectory() ? `${stat.dev}:${stat.ino}` : undefined;
       found.push({ entry: entryOf(path, host, stat), inode });
       if (found.length > limit) return tooMany;
     }
