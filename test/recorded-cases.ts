@@ -1,11 +1,11 @@
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type BaseImage, makeBaseImages } from "../reference/base.ts";
 import { makeContext, readCase } from "../reference/case.ts";
 import { compareBuild } from "../reference/compare.ts";
 import { readOciArchive } from "../reference/export.ts";
 import { type CaseRecord, readBases, readRecord } from "../reference/records.ts";
-import { BuildError, type BuildEvent, build } from "../src/build.ts";
+import { BuildError, type BuildEvent, type BuildOptions, build, type Output } from "../src/build.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 /** The cases of reference/, built here, and what differs from the records of a real BuildKit. */
@@ -30,14 +30,15 @@ export interface BuiltCase {
   readonly since: number;
 }
 
-export interface CaseOptions {
-  /** Root of the store; the sandbox's own when left out. */
-  readonly root?: string;
-  readonly noCache?: boolean;
-  readonly sourceDateEpoch?: number;
+/** What to do otherwise than the case says; all else of a build is as the library has it. */
+export interface CaseOptions
+  extends Pick<BuildOptions, "root" | "target" | "tags" | "noCache" | "sourceDateEpoch"> {
+  readonly archiveType?: "oci" | "docker";
+  /** Changes the Dockerfile. */
+  readonly dockerfile?: (text: string) => string;
 }
 
-/** Builds a case through the library, from a context made for it. */
+/** Builds a case through the library, from a context made for it, in the sandbox's store when no other is given. */
 export async function buildCase(
   sandbox: Sandbox,
   bases: Bases,
@@ -48,8 +49,15 @@ export async function buildCase(
   const context = join(work, "context");
   mkdirSync(context);
   makeContext(name, context, bases);
+  const { archiveType: type = "oci", dockerfile, ...rest } = options;
+  if (dockerfile !== undefined) {
+    const file = join(context, "Dockerfile");
+    writeFileSync(file, dockerfile(readFileSync(file, "utf8")));
+  }
   const { target, buildArgs, labels } = readCase(name);
   const archive = join(work, "image.tar");
+  const output: Output =
+    type === "oci" ? { type, names: [], dest: archive, tar: true } : { type, names: [], dest: archive };
   const events: BuildEvent[] = [];
   const since = Math.floor(Date.now() / 1000) - 1;
   const facts = () => ({ events, since });
@@ -57,12 +65,12 @@ export async function buildCase(
     await build({
       context,
       root: sandbox.store,
-      outputs: [{ type: "oci", names: [], dest: archive, tar: true }],
+      outputs: [output],
       onEvent: (event) => events.push(event),
       ...(target !== undefined && { target }),
       ...(buildArgs !== undefined && { buildArgs }),
       ...(labels !== undefined && { labels }),
-      ...options,
+      ...rest,
     });
     return { archive, ...facts() };
   } catch (error) {
