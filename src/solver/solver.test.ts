@@ -248,10 +248,45 @@ test("independent vertices run at once, bounded by the parallelism", async () =>
   }
 });
 
+test("what a chain of content keys needs is made at once", async () => {
+  let now = 0;
+  let most = 0;
+  const gate = async () => {
+    most = Math.max(most, ++now);
+    await sleep(20);
+    now--;
+  };
+  const part = (plus: number) => vertex({ kind: "sum", plus, gate }, [], { name: `part ${plus}` });
+  const chain = (links: number): Node =>
+    links === 0
+      ? part(0)
+      : vertex({ kind: "sum" }, [chain(links - 1), part(links)], { name: `link ${links}` });
+  const { result } = await run().solver.solve(edge(chain(3)));
+  assert.equal(result, 6);
+  assert.equal(most, 4);
+});
+
+test("what a chain of content keys has in the cache is not made, although its start changed", async () => {
+  const keys = createMemoryKeyStore();
+  const chain = (start: number) => {
+    const parts = [1, 2].map((plus) => vertex({ kind: "sum", plus }, [], { name: `part ${plus}` }));
+    const first = vertex({ kind: "constant", value: start }, [], { name: "start" });
+    return parts.reduce(
+      (below, part, i) => vertex({ kind: "sum" }, [below, part], { name: `link ${i}` }),
+      first,
+    );
+  };
+  await run(keys).solver.solve(edge(chain(1)));
+  const { solver, log } = run(keys);
+  assert.equal((await solver.solve(edge(chain(5)))).result, 8);
+  assert.deepEqual(log, ["link 0", "link 1"]);
+});
+
 test("the first failure is the one reported, and it cancels the rest", async () => {
   const { solver, events } = run();
   const slow = vertex({ kind: "sum", plus: 1, wait: 60_000 }, [], { name: "slow" });
-  const broken = vertex({ kind: "fail" }, [], { name: "broken" });
+  const first = vertex({ kind: "sum", plus: 2, wait: 10 }, [], { name: "first" });
+  const broken = vertex({ kind: "fail" }, [first], { name: "broken" });
   await assert.rejects(solver.solve(edge(vertex({ kind: "sum" }, [slow, broken]))), (error: BuildError) => {
     assert.equal(error.message, "it broke");
     assert.equal(error.details.step, "broken");

@@ -56,6 +56,8 @@ interface Job<R> {
   readonly op: Op<R>;
   readonly context: JobContext;
   key?: Promise<KeyState>;
+  /** Settles when this build has to execute the vertex, as far as its keys can tell; stays open for what is cached. */
+  readonly missed: PromiseWithResolvers<void>;
   outcome?: Promise<Outcome<R>>;
   /** Set by a forced execution, before children ask for keys. */
   salt?: string;
@@ -86,7 +88,11 @@ export function createSolver<S, R>(options: SolverOptions<S, R>): Solver<S, R> {
   function jobOf(vertex: Vertex<S>): Job<R> {
     let job = jobs.get(vertex.digest);
     if (job === undefined) {
-      job = { op: options.resolveOp(vertex), context: { signal, vertex: vertex.digest, emit } };
+      job = {
+        op: options.resolveOp(vertex),
+        context: { signal, vertex: vertex.digest, emit },
+        missed: Promise.withResolvers(),
+      };
       jobs.set(vertex.digest, job);
     }
     return job;
@@ -118,8 +124,33 @@ export function createSolver<S, R>(options: SolverOptions<S, R>): Solver<S, R> {
 
   function keyOf(vertex: Vertex<S>): Promise<KeyState> {
     const job = jobOf(vertex);
-    job.key ??= computeKey(vertex, job);
+    if (job.key === undefined) {
+      anticipate(vertex, job);
+      job.key = computeKey(vertex, job);
+    }
     return job.key;
+  }
+
+  /**
+   * A vertex with a content key can only be looked up when the keys of all its inputs are known, and a chain of such
+   * vertices would have its inputs made one after the other. So once a vertex below misses the cache, those of its
+   * other inputs that miss it too are started.
+   */
+  function anticipate(vertex: Vertex<S>, job: Job<R>): void {
+    const inputs = vertex.inputs.map((edge) => ({ vertex: edge.vertex, job: jobOf(edge.vertex) }));
+    for (const { job: input } of inputs)
+      void input.missed.promise.then(() => {
+        job.missed.resolve();
+        if (job.op.contentKey === undefined) return;
+        for (const other of inputs) if (other.job !== input) startIfMissing(other.vertex);
+      });
+  }
+
+  function startIfMissing(vertex: Vertex<S>): void {
+    keyOf(vertex).then(
+      ({ record }) => void (record === undefined && outcomeOf(vertex)),
+      () => undefined, // whoever needs the key reports it
+    );
   }
 
   async function inputKey(edge: Edge<S>): Promise<Digest | undefined> {
@@ -130,6 +161,12 @@ export function createSolver<S, R>(options: SolverOptions<S, R>): Solver<S, R> {
   }
 
   async function computeKey(vertex: Vertex<S>, job: Job<R>): Promise<KeyState> {
+    const state = await lookUp(vertex, job);
+    if (state.key !== undefined && state.record === undefined) job.missed.resolve();
+    return state;
+  }
+
+  async function lookUp(vertex: Vertex<S>, job: Job<R>): Promise<KeyState> {
     const inputKeys = await Promise.all(vertex.inputs.map(inputKey));
     const definition = await ownStep(vertex, () => job.op.definitionKey(inputKeys, job.context));
     let key = definition?.key;
@@ -138,6 +175,7 @@ export function createSolver<S, R>(options: SolverOptions<S, R>): Solver<S, R> {
     if (contentKey !== undefined) {
       key = definition === undefined ? undefined : await keys.getAlias(definition.key);
       if (key === undefined) {
+        if (definition !== undefined) job.missed.resolve();
         const inputs = await Promise.all(vertex.inputs.map(resultOf));
         const content = await ownStep(vertex, () => contentKey(inputs, inputKeys, job.context));
         key = content?.key;
