@@ -106,6 +106,7 @@ for (const runtime of ["crun", "runc"])
         sweep(shop.stateDir);
         return ownDirectories(shop.stateDir).length === 1 && controlGroups(own!).length === 0;
       });
+      await waitFor(() => readdirSync(join(shop.stateDir, "..", "trash")).length === 0);
     });
 
     test("a builder killed at any moment leaves no process", async () => {

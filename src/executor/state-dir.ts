@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import {
   closeSync,
@@ -14,6 +15,7 @@ import {
 import { join } from "node:path";
 import { tryFlock } from "../sys/index.ts";
 import { makeDirectory } from "./plain-files.ts";
+import { toolPath } from "./runtime.ts";
 
 /**
  * What one process that runs steps keeps on disk, below `<stateDir>/<id>/`. Its `lock` is held for as long as the
@@ -117,7 +119,7 @@ export function sweep(stateDir: string): void {
 
 /**
  * Removes a state directory. What processes wrote can be a big tree, which takes seconds to delete: it is renamed into
- * the store's trash.
+ * the store's trash, and deleted by a process that nobody waits for. What that leaves, prune removes.
  */
 function discard(stateDir: string, id: string): void {
   removeCgroups(id);
@@ -126,8 +128,21 @@ function discard(stateDir: string, id: string): void {
   if (entriesOf(path).some((name) => /^[su]/.test(name))) {
     const trash = join(stateDir, "..", "trash");
     mkdirSync(trash, { recursive: true, mode: 0o700 });
-    renameSync(path, join(trash, `run-${id}`));
+    const moved = join(trash, `run-${id}`);
+    renameSync(path, moved);
+    deleteInBackground(moved);
   } else rmSync(path, { recursive: true, force: true });
+}
+
+function deleteInBackground(path: string): void {
+  const child = spawn("rm", ["-rf", path], {
+    stdio: "ignore",
+    detached: true,
+    env: { PATH: toolPath() },
+    cwd: "/",
+  });
+  child.on("error", () => {});
+  child.unref();
 }
 
 /** Removes a step's directory, unless it holds an upper directory of its own: then it is left for the trash. */

@@ -7,7 +7,13 @@ const staleAfter = 60 * 60 * 1000;
 /** Deletes what was renamed into `trash/`. Callers hold the prune lock, so that nobody is about to bring things back. */
 export function sweepTrash(root: string): void {
   for (const name of namesIn(join(root, "trash")))
-    rmSync(join(root, "trash", name), { recursive: true, force: true });
+    try {
+      rmSync(join(root, "trash", name), { recursive: true, force: true });
+    } catch (error) {
+      // A step's left-overs are being deleted by another process, too.
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== "ENOENT" && code !== "ENOTEMPTY") throw error;
+    }
 }
 
 /** Deletes temporary files of processes that were killed. */
