@@ -31,8 +31,7 @@ export async function imageFromSnapshot(
   stores: { readonly content: ContentStore; readonly layers: LayerStore },
   signal?: AbortSignal,
 ): Promise<Image> {
-  const tars: { diffId: Digest; size: number }[] = [];
-  for (const id of draft.snapshot.layers) tars.push(await stores.layers.tar(id, signal));
+  const tars = await Promise.all(draft.snapshot.layers.map((id) => stores.layers.tar(id, signal)));
   const rawConfig = encodeConfig(completeConfig(draft, tars, stores.layers));
   const rawManifest = encodeManifest(
     await stores.content.ingestBytes(rawConfig),

@@ -19,6 +19,7 @@ import {
   type Snapshot,
   viewOf,
 } from "../snapshot/index.ts";
+import { syncFilesystem } from "../sys/index.ts";
 import { borrowedKey } from "./borrowed.ts";
 import { fromTar } from "./from-tar.ts";
 import {
@@ -29,13 +30,15 @@ import {
   openLayerFiles,
   type StoredRecord,
 } from "./layer-files.ts";
+import { packLayer } from "./pack.ts";
 import { indexSmallDirectory } from "./tasks.ts";
 import type { LayerStore, LayerUsage, PackedLayer } from "./types.ts";
 import { createViewCache } from "./view-cache.ts";
 import { runLayerTask } from "./work.ts";
 
-/** Up to so many entries a walk is quicker than starting a worker. */
+/** Up to so many entries a walk is quicker than starting a worker, and packing them too if they are small. */
 const inlineEntries = 1000;
+const inlineBytes = 4 << 20;
 
 /** Opens the layers of the store that `content` belongs to. Touches nothing; directories are made by the first write. */
 export function openLayerStore(content: ContentStore): LayerStore {
@@ -211,7 +214,10 @@ export function openLayerStore(content: ContentStore): LayerStore {
       await index(found);
       const file = content.temporary();
       try {
-        const packed = await runLayerTask("pack", { source: sourceOf(found), file }, signal);
+        const source = sourceOf(found);
+        const packed = isSmall(found)
+          ? packLayer(source, file)
+          : await runLayerTask("pack", { source, file }, signal);
         content.adopt(file, { digest: packed.diffId, size: packed.size });
         files.write({ ...existing(id), diffId: packed.diffId, tarSize: packed.size });
         if (byDiffId(packed.diffId) === undefined) files.remember(packed.diffId, "", id);
@@ -313,7 +319,7 @@ export function openLayerStore(content: ContentStore): LayerStore {
     if (unsynced.size === 0) return;
     const ids = [...unsynced];
     const markers = ids.flatMap((id) => files.bootMarkers(id));
-    await runLayerTask("sync", content.root);
+    await syncFilesystem(content.root);
     for (const id of ids) {
       unsynced.delete(id);
       const found = files.read(id);
@@ -355,6 +361,10 @@ export function openLayerStore(content: ContentStore): LayerStore {
     },
     usage: (id) => usageOf(files, content, id),
   };
+}
+
+function isSmall({ entryCount, contentSize }: StoredRecord): boolean {
+  return entryCount <= inlineEntries && contentSize <= inlineBytes;
 }
 
 function moveUpper(upper: string, target: string): void {

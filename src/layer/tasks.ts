@@ -2,7 +2,6 @@
 import { closeSync, fstatSync, openSync, readSync, writeFileSync } from "node:fs";
 import { BuildError } from "../core/index.ts";
 import type { BuiltIndex, LayerSource } from "../snapshot/index.ts";
-import { syncFilesystem } from "../sys/index.ts";
 import { inflate } from "./inflate.ts";
 import { indexDirectory, tooMany } from "./overlay-walk.ts";
 import { packLayer } from "./pack.ts";
@@ -16,7 +15,6 @@ export const layerTasks = {
   inflate,
   unpack: unpackLayer,
   pack: (input: { source: LayerSource; file: string }) => packLayer(input.source, input.file),
-  sync: (path: string) => syncFilesystem(path),
   indexTar(input: { file: string; indexFile: string; options?: IndexTarOptions }): IndexSummary {
     const fd = openSync(input.file, "r");
     try {

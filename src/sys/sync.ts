@@ -1,14 +1,24 @@
 import { closeSync, openSync } from "node:fs";
-import { libc, systemError } from "./libc.ts";
+import { BuildError } from "../core/index.ts";
+import { libc } from "./libc.ts";
 
-let call: ((fd: number) => number) | undefined;
+interface AsyncCall {
+  async(fd: number, done: (error: Error | null, result: number) => void): void;
+}
 
-/** Writes everything of the filesystem that holds `path` to disk. Blocks: call it in a worker. */
-export function syncFilesystem(path: string): void {
-  call ??= libc().libc.func("int syncfs(int)") as NonNullable<typeof call>;
+let call: AsyncCall | undefined;
+
+/** Writes everything of the filesystem that holds `path` to disk; a thread of Node's own pool waits for it. */
+export async function syncFilesystem(path: string): Promise<void> {
+  call ??= libc().libc.func("int syncfs(int)") as unknown as AsyncCall;
+  const syncfs = call;
   const fd = openSync(path, "r");
   try {
-    if (call(fd) !== 0) throw systemError("syncfs", path);
+    const result = await new Promise<number>((resolve, reject) => {
+      syncfs.async(fd, (error, value) => (error === null ? resolve(value) : reject(error)));
+    });
+    // The thread's errno is out of reach; it can only be a failure to write.
+    if (result !== 0) throw new BuildError("data-loss", `${path}: the filesystem cannot be synced to disk`);
   } finally {
     closeSync(fd);
   }
