@@ -13,6 +13,14 @@ const command: Command = {
     { name: "quiet", short: "q", help: "" },
     { name: "interactive", short: "i", help: "" },
     { name: "squash", help: "", refused: "layers are kept" },
+    {
+      name: "sbom",
+      value: "",
+      valueIfAlone: "true",
+      help: "",
+      refused: "nobody writes one",
+      accepted: ["false"],
+    },
   ],
   minArgs: 1,
   maxArgs: 1,
@@ -63,5 +71,8 @@ test("mistakes are named, with what was probably meant", () => {
   assert.match(message([]), /^"stagewright build" requires exactly 1 argument \|/);
   assert.match(message(["a", "b"]), /^"stagewright build" requires exactly 1 argument \|/);
   assert.match(message(["--no-cache=maybe", "."]), /^invalid argument "maybe" for "--no-cache"/);
+  assert.match(message(["--sbom", "."]), /^--sbom is not supported: nobody writes one/);
+  assert.match(message(["--sbom=true", "."]), /^--sbom is not supported: nobody writes one/);
+  assert.equal(message(["--sbom=false", "."]), "accepted");
   assert.match(message(["--squash", "."]), /^--squash is not supported: layers are kept/);
 });

@@ -5,11 +5,15 @@ export interface Flag {
   readonly name: string;
   readonly short?: string;
   readonly value?: string;
+  /** Its value when it is given without `=`, for flags such as `--sbom`, whose value is never the next word. */
+  readonly valueIfAlone?: string;
   /** May be given several times. */
   readonly many?: boolean;
   readonly help: string;
   /** Why it is refused, for flags that users of other builders have and this one does not carry out. */
   readonly refused?: string;
+  /** Values of a refused flag that ask for what is done anyway (`--provenance=false`). */
+  readonly accepted?: readonly string[];
 }
 
 /** The flags and arguments that a command was called with. */
@@ -37,6 +41,8 @@ export interface Command {
   /** Everything from the first argument on belongs to somebody else (`run IMAGE CMD…`). */
   readonly stopAtArgument?: boolean;
   readonly examples: readonly string[];
+  /** Exit code of a failure of our own, where other codes are a program's (`run`); 1 when left out. */
+  readonly failureCode?: number;
   /** Returns the exit code. */
   readonly run: (call: Call) => Promise<number>;
 }
@@ -48,7 +54,7 @@ export function parseCall(command: Command, argv: readonly string[]): Call {
   const rest = [...argv];
 
   const store = (flag: Flag, value: string): void => {
-    if (flag.refused !== undefined)
+    if (flag.refused !== undefined && !flag.accepted?.includes(value))
       throw new BuildError("unimplemented", `--${flag.name} is not supported: ${flag.refused}`);
     const list = values.get(flag.name) ?? [];
     list.push(value);
@@ -70,7 +76,7 @@ export function parseCall(command: Command, argv: readonly string[]): Call {
       if (flag === undefined) throw unknownFlag(command, name);
       const inline = word.includes("=") ? parts.join("=") : undefined;
       if (flag.value === undefined) store(flag, switchValue(command, name, inline));
-      else store(flag, inline ?? takeValue(`--${name}`));
+      else store(flag, inline ?? flag.valueIfAlone ?? takeValue(`--${name}`));
     } else if (word.startsWith("-") && word !== "-") {
       parseShort(command, word, store, takeValue);
     } else {
@@ -141,10 +147,17 @@ function unknownFlag(command: Command, name: string): BuildError {
   );
 }
 
-/** An error about how the command was called; names the usage. */
+/** The command was called in a way that makes no sense; shown with its usage. */
+export class UsageError extends BuildError {
+  readonly command: Pick<Command, "name" | "usage">;
+
+  constructor(command: Pick<Command, "name" | "usage">, message: string, hint?: string) {
+    super("invalid-argument", message, { hint });
+    this.command = command;
+  }
+}
+
+/** An error about how the command was called. */
 export function usageError(command: Command, message: string, hint?: string): BuildError {
-  const usage = `Usage: stagewright ${command.name} ${command.usage}\nSee 'stagewright ${command.name} --help'.`;
-  return new BuildError("invalid-argument", message, {
-    hint: hint === undefined ? usage : `${hint}\n${usage}`,
-  });
+  return new UsageError(command, message, hint);
 }

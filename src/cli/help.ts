@@ -37,3 +37,9 @@ function flagName({ name, short, value, many }: Flag): string {
   const letter = short === undefined ? "   " : `-${short},`;
   return `${letter} --${name}${value === undefined ? "" : ` ${value}${many ? "…" : ""}`}`;
 }
+
+/** The commands that begin with a word (`image ls` …), for somebody who wrote that word alone. */
+export function groupHelp(word: string): string | undefined {
+  const commands = [...commandTable.keys()].filter((name) => name.startsWith(`${word} `));
+  return commands.length === 0 ? undefined : `there are: ${commands.join(", ")}`;
+}

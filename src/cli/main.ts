@@ -1,9 +1,11 @@
 import { readFileSync, writeSync } from "node:fs";
+import { constants } from "node:os";
 import { BuildError, nearest, toBuildError } from "../core/index.ts";
-import { type Command, parseCall } from "./command.ts";
+import { type Command, parseCall, UsageError } from "./command.ts";
 import { commandTable } from "./command-table.ts";
 import { errorText } from "./error-text.ts";
-import { commandHelp, overview } from "./help.ts";
+import { commandHelp, groupHelp, overview } from "./help.ts";
+import { interruptedBy } from "./interruption.ts";
 
 /** Exit code for a call that makes no sense, as docker has it. */
 const usageExitCode = 125;
@@ -16,11 +18,20 @@ const usageExitCode = 125;
 export async function main(argv: readonly string[]): Promise<void> {
   process.stdout.on("error", endQuietlyOnBrokenPipe);
   process.stderr.on("error", endQuietlyOnBrokenPipe);
+  process.on("uncaughtException", failAtOnce);
   try {
     process.exitCode = await dispatch(argv);
   } catch (error) {
     process.exitCode = report(toBuildError(error));
   }
+}
+
+/**
+ * A failure that nobody waits for, unhandled rejections included: nothing is known of the state of the program, so it
+ * ends. The store is made for that.
+ */
+function failAtOnce(error: unknown): void {
+  process.exit(report(toBuildError(error)));
 }
 
 async function dispatch(argv: readonly string[]): Promise<number> {
@@ -45,7 +56,11 @@ async function dispatch(argv: readonly string[]): Promise<number> {
     process.stdout.write(commandHelp(command));
     return 0;
   }
-  return command.run(parseCall(command, rest));
+  try {
+    return await command.run(parseCall(command, rest));
+  } catch (error) {
+    return report(toBuildError(error), command.failureCode);
+  }
 }
 
 async function showHelp(words: readonly string[]): Promise<number> {
@@ -60,17 +75,28 @@ async function findCommand(argv: readonly string[]): Promise<{ command: Command;
     const load = argv.length >= words ? commandTable.get(argv.slice(0, words).join(" ")) : undefined;
     if (load !== undefined) return { command: await load(), rest: argv.slice(words) };
   }
-  const near = nearest(argv[0] as string, commandTable.keys());
-  throw new BuildError("invalid-argument", `${argv[0]} is not a stagewright command`, {
+  const [first = "", second = ""] = argv;
+  const group = groupHelp(first);
+  const unknown = group === undefined ? first : argv.slice(0, 2).join(" ");
+  if (group !== undefined && (second === "" || second === "--help"))
+    throw new BuildError("invalid-argument", `${first} needs a command`, { hint: group });
+  const near = nearest(unknown, commandTable.keys());
+  throw new BuildError("invalid-argument", `${unknown} is not a stagewright command`, {
     hint: near === undefined ? "see 'stagewright --help'" : `did you mean 'stagewright ${near}'?`,
   });
 }
 
-function report(error: BuildError): number {
+function report(error: BuildError, failureCode = 1): number {
   if (process.env.STAGEWRIGHT_DEBUG) writeSync(2, `${error.stack}\n${causes(error)}`);
   process.stderr.write(errorText(error));
-  if (error.code === "canceled") return 130;
-  return error.hint?.includes("Usage: stagewright") ? usageExitCode : 1;
+  if (error instanceof UsageError) {
+    const { name, usage } = error.command;
+    process.stderr.write(`\nUsage: stagewright ${name} ${usage}\nSee 'stagewright ${name} --help'.\n`);
+    return usageExitCode;
+  }
+  const signal = interruptedBy();
+  if (signal !== undefined || error.code === "canceled") return 128 + constants.signals[signal ?? "SIGINT"];
+  return failureCode;
 }
 
 function causes(error: Error): string {
@@ -78,8 +104,9 @@ function causes(error: Error): string {
   return cause instanceof Error ? `caused by ${cause.stack}\n${causes(cause)}` : "";
 }
 
+/** The reader went away (`| head -1`): ends as a program does that SIGPIPE kills. */
 function endQuietlyOnBrokenPipe(error: NodeJS.ErrnoException): void {
-  if (error.code === "EPIPE") process.exit(0);
+  if (error.code === "EPIPE") process.exit(128 + constants.signals.SIGPIPE);
   throw error;
 }
 

@@ -1,21 +1,39 @@
 import type { SizeReport, StageReport } from "../build/index.ts";
-import { formatSize } from "./progress/format.ts";
+import { displayWidth, formatSize } from "./progress/format.ts";
+
+/** Names of bases are cut to this, so that the table fits a terminal. */
+const widestName = 40;
 
 /**
- * The table at the end of a build: each stage with its size, which were skipped and why, what the image has and what was
+ * The table at the end of a build: each stage with its size, which were skipped and why, what the result has and what was
  * left behind.
+ *
+ * @param result what was made, as the last line names it: `Image hello`, `Files`
  */
-export function stageTable(report: SizeReport, imageName: string): string {
-  const rows = report.stages.map((stage) => [stage.label, stage.base, sizeText(stage), remark(stage)]);
-  const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  const lines = rows.map(
-    ([label = "", base = "", size = "", note = ""]) =>
-      `  ${label.padEnd(widths[0] as number)}  ${base.padEnd(widths[1] as number)}  ${size.padStart(widths[2] as number)}  ${note}`,
-  );
-  const behind = report.leftBehind > 0 ? `; left behind: ${formatSize(report.leftBehind, 3)}` : "";
+export function stageTable(report: SizeReport, result: string): string {
+  const rows = report.stages.map((stage) => [
+    cut(stage.label),
+    `from ${cut(stage.base)}`,
+    sizeText(stage),
+    remark(stage),
+  ]);
+  const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => displayWidth(row[column] ?? ""))));
+  const lines = rows.map((row) => {
+    const [label, base, size] = row.map((cell, column) => {
+      const space = " ".repeat(Math.max(0, (widths[column] ?? 0) - displayWidth(cell)));
+      return column === 2 ? space + cell : cell + space;
+    });
+    return `  ${label}  ${base}  ${size}  ${row[3]}`.trimEnd();
+  });
+  return `Stages:\n${lines.join("\n")}\n${summary(report, result)}\n`;
+}
+
+function summary(report: SizeReport, result: string): string {
   const count = `${report.imageLayers} layer${report.imageLayers === 1 ? "" : "s"}`;
-  const head = `Image ${imageName}: ${formatSize(report.imageSize, 3)} in ${count}${behind}`;
-  return `Stages:\n${lines.map((line) => line.trimEnd()).join("\n")}\n${head}\n`;
+  const known = report.stages.every((stage) => !stage.needed || stage.size !== undefined);
+  const behind = report.leftBehind > 0 ? `; left behind in other stages: ${known ? "" : "at least "}` : "";
+  const size = behind === "" ? "" : formatSize(report.leftBehind, 3);
+  return `${result}: ${formatSize(report.imageSize, 3)} in ${count}${behind}${size}`;
 }
 
 function sizeText(stage: StageReport): string {
@@ -23,6 +41,11 @@ function sizeText(stage: StageReport): string {
 }
 
 function remark(stage: StageReport): string {
-  if (stage.target) return "the image";
-  return stage.needed ? "" : `skipped: ${stage.reason}`;
+  if (stage.target) return "<- the result";
+  if (!stage.needed) return `skipped: ${stage.reason}`;
+  return stage.size === undefined ? "its files were not looked at: cached" : "";
+}
+
+function cut(name: string): string {
+  return name.length > widestName ? `${name.slice(0, widestName - 1)}…` : name;
 }

@@ -2,7 +2,8 @@ import { familiarReference, parseReference } from "../../core/index.ts";
 import { openLease } from "../../names/index.ts";
 import { bootstrap } from "../../source/index.ts";
 import type { Command } from "../command.ts";
-import { interruption, rootFlag, storeOf } from "./common.ts";
+import { interruption } from "../interruption.ts";
+import { rootFlag, storeOf } from "./common.ts";
 
 export const command: Command = {
   name: "bootstrap",

@@ -2,11 +2,12 @@ import { type BuildOptions, type BuildResult, build } from "../../build/index.ts
 import { BuildError, familiarReference, parseReference, type WarningEvent } from "../../core/index.ts";
 import { type Output, parseOutput } from "../../exporter/index.ts";
 import type { Call, Command } from "../command.ts";
+import { interruption } from "../interruption.ts";
 import { createDisplay, progressKind, stderrTerminal } from "../progress/index.ts";
 import { stageTable } from "../stage-table.ts";
 import { shortId } from "../text-table.ts";
 import { buildFlags } from "./build-flags.ts";
-import { interruption, pairsOf, platformOf, writeWhole } from "./common.ts";
+import { pairsOf, platformOf, writeWhole } from "./common.ts";
 
 export const command: Command = {
   name: "build",
@@ -51,7 +52,7 @@ async function runBuild(call: Call): Promise<number> {
   }
   if (kind !== "quiet" && kind !== "rawjson") {
     terminal.write(warningText(warnings));
-    terminal.write(`\n${stageTable(result.sizes, shownName(result))}`);
+    terminal.write(`\n${stageTable(result.sizes, madeThing(result, options.outputs ?? []))}`);
   }
   const iidFile = call.get("iidfile");
   if (iidFile !== undefined && result.imageId !== undefined) writeWhole(iidFile, result.imageId);
@@ -130,9 +131,13 @@ function secondsOf(text: string): number {
   );
 }
 
-function shownName({ names, imageId }: BuildResult): string {
-  if (names.length > 0) return names.map((name) => familiarReference(parseReference(name))).join(", ");
-  return imageId === undefined ? "files" : shortId(imageId);
+/** What was made, for the last line: an image by its names, or files by where they are. */
+function madeThing({ names, imageId }: BuildResult, outputs: readonly Output[]): string {
+  if (names.length > 0)
+    return `Image ${names.map((name) => familiarReference(parseReference(name))).join(", ")}`;
+  if (imageId !== undefined) return `Image ${shortId(imageId)}`;
+  const places = outputs.flatMap((output) => ("dest" in output && output.dest !== "-" ? output.dest : []));
+  return places.length === 0 ? "Root filesystem" : `Root filesystem in ${places.join(", ")}`;
 }
 
 function warningText(warnings: readonly WarningEvent[]): string {

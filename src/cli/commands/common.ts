@@ -42,25 +42,6 @@ export function platformOf(call: Call): Platform | undefined {
   return parsePlatform(text);
 }
 
-/** Aborts at the first Ctrl-C or TERM, and says when a second one asks for less patience. */
-export function interruption(): { signal: AbortSignal; killSignal: AbortSignal; end(): void } {
-  const stop = new AbortController();
-  const kill = new AbortController();
-  const onSignal = () => {
-    if (stop.signal.aborted) kill.abort();
-    else stop.abort(new BuildError("canceled", "canceled"));
-  };
-  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-  for (const signal of signals) process.on(signal, onSignal);
-  return {
-    signal: stop.signal,
-    killSignal: kill.signal,
-    end() {
-      for (const signal of signals) process.off(signal, onSignal);
-    },
-  };
-}
-
 /** Writes a small file whole or not at all. */
 export function writeWhole(path: string, text: string): void {
   if (path === "/dev/stdout" || path === "-") {

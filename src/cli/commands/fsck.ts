@@ -1,6 +1,7 @@
 import { fsck } from "../../store/index.ts";
 import type { Command } from "../command.ts";
-import { interruption, rootFlag, storeOf } from "./common.ts";
+import { interruption } from "../interruption.ts";
+import { rootFlag, storeOf } from "./common.ts";
 
 export const command: Command = {
   name: "fsck",

@@ -2,7 +2,8 @@ import { createReadStream } from "node:fs";
 import { imageRecordOf, importRootfs } from "../../image/index.ts";
 import { openLease } from "../../names/index.ts";
 import type { Command } from "../command.ts";
-import { interruption, platformOf, rootFlag, storeOf } from "./common.ts";
+import { interruption } from "../interruption.ts";
+import { platformOf, rootFlag, storeOf } from "./common.ts";
 
 export const command: Command = {
   name: "import",

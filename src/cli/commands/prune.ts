@@ -2,8 +2,9 @@ import { createInterface } from "node:readline/promises";
 import { BuildError } from "../../core/index.ts";
 import { type PruneOptions, prune } from "../../store/index.ts";
 import type { Command } from "../command.ts";
+import { interruption } from "../interruption.ts";
 import { formatSize } from "../progress/format.ts";
-import { interruption, rootFlag, storeOf } from "./common.ts";
+import { rootFlag, storeOf } from "./common.ts";
 
 export const command: Command = {
   name: "prune",

@@ -3,9 +3,10 @@ import { openLease } from "../../names/index.ts";
 import { type BlobProgress, openRegistry } from "../../registry/index.ts";
 import { pullImage } from "../../source/index.ts";
 import type { Command } from "../command.ts";
+import { interruption } from "../interruption.ts";
 import { formatSize } from "../progress/format.ts";
 import { shortId } from "../text-table.ts";
-import { interruption, platformOf, rootFlag, storeOf } from "./common.ts";
+import { platformOf, rootFlag, storeOf } from "./common.ts";
 
 export const command: Command = {
   name: "pull",

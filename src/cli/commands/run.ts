@@ -40,6 +40,16 @@ export const command: Command = {
     { name: "network", value: "MODE", help: "default, none or host" },
     { name: "platform", value: "OS/ARCH", help: "platform of the image" },
     rootFlag,
+    { name: "read-only", help: "", refused: later },
+    { name: "memory", short: "m", value: "", help: "", refused: later },
+    { name: "cpus", value: "", help: "", refused: later },
+    { name: "cap-add", value: "", many: true, help: "", refused: later },
+    { name: "cap-drop", value: "", many: true, help: "", refused: later },
+    { name: "privileged", help: "", refused: "programs run in a sandbox" },
+    { name: "security-opt", value: "", many: true, help: "", refused: later },
+    { name: "env-file", value: "", many: true, help: "", refused: later },
+    { name: "mount", value: "", many: true, help: "", refused: `${later}; -v mounts directories and files` },
+    { name: "init", help: "", refused: later },
     { name: "detach", short: "d", help: "", refused: later },
     {
       name: "publish",
@@ -55,10 +65,15 @@ export const command: Command = {
   maxArgs: Number.POSITIVE_INFINITY,
   stopAtArgument: true,
   examples: ["stagewright run --rm hello", "stagewright run -it -v $PWD:/src -w /src debian:12 bash"],
+  failureCode: 125,
   run: runImage,
 };
 
 async function runImage(call: Call): Promise<number> {
+  if (call.is("tty") && !process.stdin.isTTY)
+    throw new BuildError("failed-precondition", "the input device is not a TTY", {
+      hint: "leave out -t where there is no terminal, as in CI",
+    });
   const store = storeOf(call);
   const lease = openLease(store.root);
   const registry = openRegistry();

@@ -5,7 +5,8 @@ import { type ArchiveImage, saveArchive } from "../../image/index.ts";
 import { openLease } from "../../names/index.ts";
 import type { Store } from "../../store/index.ts";
 import type { Command } from "../command.ts";
-import { interruption, rootFlag, storeOf } from "./common.ts";
+import { interruption } from "../interruption.ts";
+import { rootFlag, storeOf } from "./common.ts";
 
 export const command: Command = {
   name: "save",

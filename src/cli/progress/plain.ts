@@ -24,8 +24,7 @@ export function plainDisplay(out: Terminal): Display {
     if (lines.length === 0) return;
     switchTo(state);
     const begin = state.vertex.started ?? build.begin;
-    for (const line of lines)
-      out.write(`#${state.number} ${(Math.max(0, line.time - begin) / 1000).toFixed(3)} ${line.text}\n`);
+    for (const line of lines) out.write(`#${state.number} ${logTime(line.time - begin)} ${line.text}\n`);
   }
 
   function showStatus(state: VertexState, id: string): void {
@@ -36,10 +35,9 @@ export function plainDisplay(out: Terminal): Display {
     if (shownStatuses.get(key) === true || (shownStatuses.has(key) && !done)) return;
     shownStatuses.set(key, done);
     switchTo(state);
-    const took = done
-      ? ` ${seconds((status.completed as number) - (status.started ?? status.timestamp))}s done`
-      : "";
-    out.write(`#${state.number} ${id}${formatProgress(status)}${took}\n`);
+    const took = (status.completed ?? status.timestamp) - (status.started ?? status.timestamp);
+    const time = took > 10 ? ` ${seconds(took)}s` : "";
+    out.write(`#${state.number} ${id}${formatProgress(status)}${time}${done ? " done" : ""}\n`);
   }
 
   function finish(state: VertexState): void {
@@ -73,4 +71,10 @@ export function plainDisplay(out: Terminal): Display {
       if (current !== undefined) out.write("\n");
     },
   };
+}
+
+/** Seconds since the step began, in five characters for as long as that lasts. */
+function logTime(milliseconds: number): string {
+  const time = Math.max(0, milliseconds) / 1000;
+  return time.toFixed(time < 10 ? 3 : time < 100 ? 2 : 1);
 }

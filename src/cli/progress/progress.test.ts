@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type BuildEvent, digestOf } from "../../core/index.ts";
 import type { Display, Terminal } from "./display.ts";
+import { displayWidth, fit, formatSize } from "./format.ts";
 import { plainDisplay } from "./plain.ts";
 import { rawJsonDisplay } from "./raw-json.ts";
 import { createBuildState } from "./state.ts";
@@ -98,7 +99,7 @@ test("plain: numbered steps, whole lines with their time, what happened at the e
 #2 ...
 
 #3 [internal] load build context
-#3 transferring context: 219.1kB
+#3 transferring context: 219.1kB 0.1s
 #3 transferring context: 219.1kB 0.2s done
 #3 DONE 0.2s
 
@@ -149,6 +150,38 @@ test("tty: a frame has the count, a line a step with its time, and the tail of w
     " => => # two",
     " => [internal] load build context            0.5s",
   ]);
+});
+
+test("tty: a wide character takes two columns, a combining one none", () => {
+  const name = "[1/1] RUN echo 日本語 e\u0301 \u{1f600}";
+  assert.equal(displayWidth(name), 26);
+  assert.equal(fit(name, 17), "[1/1] RUN echo 日");
+  assert.equal(fit(name, 18), "[1/1] RUN echo 日 ");
+  assert.equal(fit("e\u0301", 3), "e\u0301  ");
+});
+
+test("tty: where room is short, what runs stays and what is over goes", () => {
+  const state = createBuildState(() => at(0));
+  state.apply({ kind: "vertex", digest: digestOf("slow"), name: "slow", inputs: [], started: at(0) });
+  for (let step = 1; step <= 30; step++)
+    state.apply({
+      kind: "vertex",
+      digest: digestOf(`step ${step}`),
+      name: `step ${step}`,
+      inputs: [],
+      started: at(0),
+      ...(step === 30 ? {} : { completed: at(1) }),
+    });
+  const options = { begin: at(0), time: at(2), columns: 30, rows: 5, color: false };
+  const names = frame(state.vertices, { ...options, final: false }).map((line) => line.slice(4, 12).trim());
+  assert.deepEqual(names, ["Building", "slow", "step 28", "step 29", "step 30"]);
+});
+
+test("sizes round up to the next unit", () => {
+  assert.deepEqual(
+    [0, 999, 999_999, 1_000_000, 5_129_999].map((size) => formatSize(size, 3)),
+    ["0B", "999B", "1MB", "1MB", "5.13MB"],
+  );
 });
 
 test("tty: what a step prints cannot move the cursor", () => {

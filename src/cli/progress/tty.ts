@@ -1,6 +1,6 @@
 import type { BuildEvent } from "../../core/index.ts";
 import type { Display, Terminal } from "./display.ts";
-import { formatProgress, printable, seconds } from "./format.ts";
+import { fit, formatProgress, printable, seconds } from "./format.ts";
 import { createBuildState, type VertexState } from "./state.ts";
 
 const frameTime = 100;
@@ -14,17 +14,15 @@ export function ttyDisplay(out: Terminal, now: () => number = Date.now): Display
 
   function draw(final: boolean): void {
     const { columns, rows } = out.size() ?? { columns: 80, rows: 24 };
-    const lines = frame(build.vertices, {
+    const shown = frame(build.vertices, {
       begin: build.begin,
       time: now(),
       columns,
+      // What is to be redrawn has to fit: the cursor cannot go above the screen.
+      ...(final ? {} : { rows: Math.max(1, rows - 1) }),
       final,
       color: out.color,
     });
-    // A frame that does not fit cannot be redrawn: the cursor cannot go above the screen. The newest lines stay.
-    const room = Math.max(1, rows - 1);
-    const shown =
-      final || lines.length <= room ? lines : [lines[0] as string, ...lines.slice(lines.length - room + 1)];
     const back = drawn > 0 ? `\u001b[${drawn}A` : "";
     out.write(`\u001b[?25l${back}\r\u001b[J${shown.map((line) => `${line}\n`).join("")}\u001b[?25h`);
     drawn = shown.length;
@@ -50,6 +48,8 @@ interface FrameOptions {
   readonly begin: number;
   readonly time: number;
   readonly columns: number;
+  /** Most lines there may be. */
+  readonly rows?: number;
   readonly final: boolean;
   readonly color: boolean;
 }
@@ -60,9 +60,31 @@ export function frame(vertices: readonly VertexState[], options: FrameOptions): 
   const done = seen.filter(({ vertex }) => vertex.completed !== undefined);
   const end = options.final ? " FINISHED" : "";
   const head = `[+] Building ${seconds(options.time - options.begin)}s (${done.length}/${seen.length})${end}`;
-  const lines = [pad(head, "", options.columns)];
-  for (const state of seen) lines.push(...vertexLines(state, options));
-  return lines;
+  return [
+    pad(head, "", options.columns),
+    ...fitting(
+      seen.map((state) => ({ state, lines: vertexLines(state, options) })),
+      options.rows,
+    ),
+  ];
+}
+
+interface Block {
+  readonly state: VertexState;
+  readonly lines: readonly string[];
+}
+
+/** As many lines as there is room for below the head: what is over goes first, the oldest before the others. */
+function fitting(blocks: readonly Block[], rows: number = Number.POSITIVE_INFINITY): readonly string[] {
+  const room = rows - 1;
+  let excess = blocks.reduce((sum, { lines }) => sum + lines.length, 0) - room;
+  const shown = blocks.filter(({ state, lines }) => {
+    if (excess <= 0 || state.vertex.completed === undefined) return true;
+    excess -= lines.length;
+    return false;
+  });
+  const lines = shown.flatMap((block) => block.lines);
+  return lines.length <= room ? lines : lines.slice(lines.length - room);
 }
 
 function vertexLines(state: VertexState, options: FrameOptions): string[] {
@@ -75,10 +97,7 @@ function vertexLines(state: VertexState, options: FrameOptions): string[] {
       : vertex.cached
         ? "CACHED "
         : "";
-  const paint = painter(
-    vertex.error !== undefined ? "red" : vertex.completed !== undefined ? "blue" : "none",
-    options.color,
-  );
+  const paint = painter(colorOf(vertex), options.color);
   const lines = [paint(pad(` => ${label}${vertex.name}`, elapsed(vertex, options.time), options.columns))];
   for (const status of state.statuses.values())
     lines.push(
@@ -91,26 +110,36 @@ function vertexLines(state: VertexState, options: FrameOptions): string[] {
       line.text.slice(line.text.lastIndexOf("\r") + 1),
     );
     const tail = [...state.lines.slice(-tailLines).map((line) => line.text), ...partial].slice(-tailLines);
-    for (const text of tail) lines.push(pad(` => => # ${text}`, "", options.columns));
+    const faint = painter("faint", options.color);
+    for (const text of tail) lines.push(faint(pad(` => => # ${text}`, "", options.columns)));
   }
   return lines;
 }
 
 function elapsed(times: { started?: number; completed?: number }, time: number): string {
   if (times.started === undefined) return "";
-  return `${seconds((times.completed ?? time) - times.started)}s`;
+  const took = (times.completed ?? time) - times.started;
+  // Less than half a tick is shown as nothing, so that cached steps do not look different from run to run.
+  return `${seconds(took < 50 ? 0 : took)}s`;
 }
 
 function pad(left: string, right: string, columns: number): string {
   const width = columns - 1;
   const text = printable(left);
-  const room = right === "" ? width : width - right.length - 1;
-  const cut = text.length > room ? text.slice(0, Math.max(0, room)) : text;
-  return right === "" ? cut : `${cut.padEnd(room)} ${right}`;
+  if (right === "") return fit(text, width).trimEnd();
+  return `${fit(text, width - right.length - 1)} ${right}`;
 }
 
-function painter(color: "red" | "blue" | "none", enabled: boolean): (text: string) => string {
-  if (!enabled || color === "none") return (text) => text;
-  const code = color === "red" ? 31 : 34;
-  return (text) => `\u001b[${code}m${text}\u001b[0m`;
+const colors = { red: 31, yellow: 33, blue: 34, faint: 2 } as const;
+type Color = keyof typeof colors;
+
+/** BuildKit's: blue for what is done, red for an error, yellow for what was canceled. */
+function colorOf({ error, completed }: VertexState["vertex"]): Color | undefined {
+  if (error !== undefined) return error === "canceled" ? "yellow" : "red";
+  return completed === undefined ? undefined : "blue";
+}
+
+function painter(color: Color | undefined, enabled: boolean): (text: string) => string {
+  if (!enabled || color === undefined) return (text) => text;
+  return (text) => `\u001b[${colors[color]}m${text}\u001b[0m`;
 }
