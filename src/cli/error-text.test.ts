@@ -47,3 +47,13 @@ Hint: look at it
 test("an error without a place is its message alone", () => {
   assert.equal(errorText(new BuildError("not-found", "no such image: x")), "ERROR: no such image: x\n");
 });
+
+test("what a step wrote cannot speak to the terminal", () => {
+  const error = new BuildError("unknown", "failed\u001b[2J", {
+    details: {
+      step: "RUN x",
+      logTail: ["\u001b]0;title\u0007\u001b[31mred\u001b[0m\u001b[1A\tend\u009b2J\b"],
+    },
+  });
+  assert.equal(errorText(error), "------\n > RUN x:\n\u001b[31mred\u001b[0m\tend2J\n------\nERROR: failed\n");
+});

@@ -1,4 +1,5 @@
 import type { BuildError, SourceLocation, SourceRange } from "../core/index.ts";
+import { printableLine } from "./progress/format.ts";
 
 const contextLines = 2;
 const widestLine = 200;
@@ -11,9 +12,11 @@ export function errorText(error: BuildError): string {
   const { details } = error;
   const parts: string[] = [];
   if (details.step !== undefined && details.logTail !== undefined && details.logTail.length > 0)
-    parts.push(`------\n > ${details.step}:\n${details.logTail.join("\n")}\n------\n`);
+    parts.push(
+      `------\n > ${printableLine(details.step)}:\n${details.logTail.map(printableLine).join("\n")}\n------\n`,
+    );
   if (details.source !== undefined) parts.push(excerpt(details.source));
-  parts.push(`ERROR: ${error.message}\n`);
+  parts.push(`ERROR: ${error.message.split("\n").map(printableLine).join("\n")}\n`);
   if (details.logFile !== undefined) parts.push(`Full log: ${details.logFile}\n`);
   if (error.hint !== undefined) parts.push(`Hint: ${error.hint}\n`);
   return parts.join("");

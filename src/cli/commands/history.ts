@@ -1,6 +1,6 @@
 import { historyRows, layerSizes, readImage } from "../../image/index.ts";
 import type { Command } from "../command.ts";
-import { formatSize } from "../progress/format.ts";
+import { formatSize, printableLine } from "../progress/format.ts";
 import { ago, shortId, textTable } from "../text-table.ts";
 import { rootFlag, storeOf } from "./common.ts";
 
@@ -21,9 +21,9 @@ export const command: Command = {
     const rows = historyRows(image.config, layerSizes(image, store)).map((row, index) => [
       index === 0 ? shortId(image.id) : "<missing>",
       ago(row.created),
-      call.is("no-trunc") ? row.createdBy : cut(row.createdBy),
+      printableLine(call.is("no-trunc") ? row.createdBy : cut(row.createdBy)),
       row.size === undefined ? "?" : formatSize(row.size, 3),
-      row.comment,
+      printableLine(row.comment),
     ]);
     process.stdout.write(textTable(["IMAGE", "CREATED", "CREATED BY", "SIZE", "COMMENT"], rows));
     return 0;

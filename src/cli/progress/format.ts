@@ -35,6 +35,12 @@ export function printable(text: string): string {
     .replace(/[\u0000-\u001f\u007f-\u009f]/g, "");
 }
 
+/** The same for what may end in a log or a pipe: colours and tabs stay. */
+export function printableLine(text: string): string {
+  const parts = text.split(/(\u001b\[[0-9;]*m)/);
+  return parts.map((part, i) => (i % 2 === 1 ? part : part.split("\t").map(printable).join("\t"))).join("");
+}
+
 /** Where the text stops being drawn in cells of one column: combining marks take none, East Asian wide characters two. */
 const zeroWidth = /^[\p{Mn}\p{Me}\p{Cf}]$/u;
 const doubleWidth =

@@ -1,6 +1,6 @@
 import type { BuildEvent } from "../../core/index.ts";
 import type { Display, Terminal } from "./display.ts";
-import { formatProgress, seconds } from "./format.ts";
+import { formatProgress, printableLine, seconds } from "./format.ts";
 import { createBuildState, type LogLine, type VertexState } from "./state.ts";
 
 /** One line an event, each with the number of its step, for logs and pipes. The format is BuildKit's. */
@@ -15,7 +15,7 @@ export function plainDisplay(out: Terminal): Display {
     if (current === state) return;
     if (current !== undefined && !finished.has(current)) out.write(`#${current.number} ...\n`);
     if (current !== undefined) out.write("\n");
-    out.write(`#${state.number} ${state.vertex.name}\n`);
+    out.write(`#${state.number} ${printableLine(state.vertex.name)}\n`);
     named.add(state);
     current = state;
   }
@@ -24,7 +24,8 @@ export function plainDisplay(out: Terminal): Display {
     if (lines.length === 0) return;
     switchTo(state);
     const begin = state.vertex.started ?? build.begin;
-    for (const line of lines) out.write(`#${state.number} ${logTime(line.time - begin)} ${line.text}\n`);
+    for (const line of lines)
+      out.write(`#${state.number} ${logTime(line.time - begin)} ${printableLine(line.text)}\n`);
   }
 
   function showStatus(state: VertexState, id: string): void {
