@@ -25,8 +25,6 @@ export interface Case {
   readonly buildArgs?: Readonly<Record<string, string>>;
   readonly labels?: Readonly<Record<string, string>>;
   readonly setup?: readonly SetupStep[];
-  /** Why stagewright does otherwise than BuildKit here, when it means to. */
-  readonly intended?: string;
 }
 
 /** Something to make in the context, after the folder's own files are there. Modes are octal strings. */

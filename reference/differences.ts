@@ -12,7 +12,7 @@ const keptTimes =
   "A directory that is there before a COPY keeps its time: the layer says nothing about it, and can so be put on " +
   "another base without being made again. BuildKit gives it the time of the directory that is copied over it.";
 
-export const differences: readonly Difference[] = [
+const differences: readonly Difference[] = [
   {
     case: "copy-directory",
     lines: ['"srv/data": mtime 1704067200, not 1706933106'],
@@ -63,3 +63,12 @@ export const differences: readonly Difference[] = [
       "directories out of the layer when their time alone changed.",
   },
 ];
+
+/** Names of the cases that differ. */
+export function differingCases(): string[] {
+  return [...new Set(differences.map((difference) => difference.case))];
+}
+
+export function intendedDifferences(name: string): readonly Difference[] {
+  return differences.filter((difference) => difference.case === name);
+}
