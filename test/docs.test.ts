@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { existsSync, globSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { test } from "node:test";
+import type { Command } from "../src/cli/command.ts";
+import { commandTable, mainCommands } from "../src/cli/command-table.ts";
+import { commandHelp } from "../src/cli/help.ts";
+import { checkout } from "./sandbox.ts";
+
+const pages = globSync(["*.md", "{docs,examples,reference,bench}/**/*.md"], { cwd: checkout }).sort();
+
+function textOf(page: string): string {
+  return readFileSync(join(checkout, page), "utf8");
+}
+
+/** What Markdown does not show as it is. */
+function withoutCode(text: string): string {
+  return text.replace(/^```[\s\S]*?^```/gm, "").replace(/`[^`\n]*`/g, "");
+}
+
+/** The anchors of a page's headings, as Git hosts make them. */
+function anchorsOf(text: string): Set<string> {
+  const headings = text.replace(/^```[\s\S]*?^```/gm, "").matchAll(/^#+ +(.+)$/gm);
+  return new Set(
+    [...headings].map(([, title = ""]) =>
+      title
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N} _-]/gu, "")
+        .replaceAll(" ", "-"),
+    ),
+  );
+}
+
+async function commandOf(name: string): Promise<Command> {
+  const load = commandTable.get(name);
+  assert.ok(load);
+  return await load();
+}
+
+interface Link {
+  /** Relative to the checkout. */
+  readonly path: string;
+  readonly anchor: string | undefined;
+}
+
+function linksOf(page: string): Link[] {
+  return [...withoutCode(textOf(page)).matchAll(/\]\(([^)\s]+)\)/g)]
+    .map(([, link = ""]) => link)
+    .filter((link) => !/^[a-z]+:/.test(link))
+    .map((link) => {
+      const [path = "", anchor] = link.split("#");
+      return { path: path === "" ? page : join(dirname(page), path), anchor };
+    });
+}
+
+test("links between pages lead somewhere", () => {
+  const broken: string[] = [];
+  for (const page of pages)
+    for (const { path, anchor } of linksOf(page)) {
+      const leads = existsSync(join(checkout, path));
+      if (!leads || (anchor !== undefined && !anchorsOf(textOf(path)).has(anchor)))
+        broken.push(`${page}: ${path}${anchor === undefined ? "" : `#${anchor}`}`);
+    }
+  assert.ok(pages.length > 10);
+  assert.deepEqual(broken, []);
+});
+
+test("no page names a source file that is not there", () => {
+  const missing: string[] = [];
+  for (const page of pages)
+    for (const [path] of textOf(page).matchAll(/(?<![\w./-])(?:src|test|scripts|bin)\/[\w./-]*\w/g))
+      if (!existsSync(join(checkout, path))) missing.push(`${page}: ${path}`);
+  assert.deepEqual(missing, []);
+});
+
+test("ARCHITECTURE.md has the import table that is enforced", () => {
+  const enforced = [
+    ...readFileSync(join(checkout, "src/imports.test.ts"), "utf8").matchAll(/^ {2}(\w+): \[(.*)\],$/gm),
+  ].map(([, folder, allowed = ""]) => [folder, allowed.replaceAll('"', "") || "–"].join(": "));
+  const written = [...textOf("ARCHITECTURE.md").matchAll(/^\| `(\w+)` \| .* \| (.*) \|$/gm)].map(
+    ([, folder, allowed]) => `${folder}: ${allowed}`,
+  );
+  assert.ok(enforced.length > 15);
+  assert.deepEqual(written, enforced);
+});
+
+test("docs/commands.md shows the help of every command, word for word", async () => {
+  const text = textOf("docs/commands.md");
+  for (const name of mainCommands) {
+    const help =
+      commandHelp(await commandOf(name))
+        .split("\nExamples:\n")[0]
+        ?.trimEnd() ?? "";
+    assert.ok(
+      text.includes(`\`\`\`text\n${help}\n\`\`\``),
+      `paste what 'stagewright ${name} --help' says:\n${help}`,
+    );
+  }
+});
+
+test("docs/commands.md lists the flags that are refused by name, and the aliases", async () => {
+  const text = textOf("docs/commands.md");
+  for (const name of mainCommands)
+    for (const flag of (await commandOf(name)).flags)
+      assert.ok(text.includes(`--${flag.name}`), `${name} --${flag.name}`);
+  for (const name of commandTable.keys()) assert.ok(text.includes(`\`${name}\``), name);
+});
+
+/** In the repository, and not in the package: pages may point at the code that shows what they say. */
+const repositoryOnly = /^(src|test|scripts|reference)(\/|$)/;
+
+test("published pages lead to published pages, or to the code", () => {
+  const { files } = JSON.parse(textOf("package.json")) as { files: string[] };
+  const isPublished = (path: string) => files.some((entry) => path === entry || path.startsWith(`${entry}/`));
+  const missing: string[] = [];
+  for (const page of pages.filter(isPublished))
+    for (const { path } of linksOf(page))
+      if (!isPublished(path) && !repositoryOnly.test(path)) missing.push(`${page}: ${path}`);
+  assert.deepEqual(missing, []);
+});
