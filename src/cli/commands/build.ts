@@ -58,7 +58,8 @@ async function runBuild(call: Call): Promise<number> {
   if (iidFile !== undefined && result.imageId !== undefined) writeWhole(iidFile, result.imageId);
   const metadataFile = call.get("metadata-file");
   if (metadataFile !== undefined) writeWhole(metadataFile, `${JSON.stringify(result.metadata, null, 2)}\n`);
-  if (quiet && result.imageId !== undefined) process.stdout.write(`${result.imageId}\n`);
+  const stdoutIsTaken = options.outputs?.some((output) => "dest" in output && output.dest === "-");
+  if (quiet && result.imageId !== undefined && !stdoutIsTaken) process.stdout.write(`${result.imageId}\n`);
   return 0;
 }
 
