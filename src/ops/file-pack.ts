@@ -87,12 +87,15 @@ function refuseWhiteoutName(path: BytePath): void {
 function addHostFile(writer: LayerWriter, entry: NewEntry, file: HostFile): void {
   const fd = openHostFile(file);
   try {
-    requireUnchanged(fd, file);
     const { size, sha256 } = file;
     writer.add(entry, { kind: "fd", fd, position: 0, size, ...(sha256 === undefined ? {} : { sha256 }) });
-    requireUnchanged(fd, file);
   } finally {
-    closeSync(fd);
+    // Times tell after the reading what changed before and during it; also when it ended too early.
+    try {
+      requireUnchanged(fd, file);
+    } finally {
+      closeSync(fd);
+    }
   }
 }
 

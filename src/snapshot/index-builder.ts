@@ -90,6 +90,10 @@ export function createIndexBuilder(): IndexBuilder {
   const whiteouts = new Map<BytePath, number>();
   const opaques = new Map<BytePath, number>();
   let order = 0;
+  /** Whether paths came in byte order: then parents came first, and nothing was replaced. */
+  let ascending = true;
+  let highest: BytePath | undefined;
+  let linked = false;
   let checkedParent: BytePath | undefined;
 
   /** Throws when something that is no directory stands above `path`. */
@@ -107,14 +111,21 @@ export function createIndexBuilder(): IndexBuilder {
     checkedParent = parent;
   }
 
+  function noteOrder(path: BytePath): void {
+    if (highest !== undefined && path <= highest) ascending = false;
+    highest = path;
+  }
+
   function add(entry: IndexedEntry): void {
     checkParents(entry.path, "entry");
+    noteOrder(entry.path);
     order++;
     const previous = drafts.get(entry.path);
     const clears = entry.type !== "directory";
     if (entry.path === "" && entry.type !== "directory")
       throw new BuildError("invalid-argument", `the root of a layer cannot be a ${entry.type}`);
     const target = entry.type === "hardlink" ? linkTarget(entry) : undefined;
+    if (target !== undefined) linked = true;
     if (target?.entry.path === entry.path) return; // a link to itself changes nothing
     drafts.set(entry.path, {
       entry,
@@ -211,11 +222,11 @@ export function createIndexBuilder(): IndexBuilder {
   }
 
   function finish(): BuiltIndex {
-    dropCleared();
+    if (!ascending) dropCleared();
     addImplied();
     settleWhiteouts();
     const paths = sorted([...drafts.keys()]);
-    rebindLinks(paths);
+    if (linked) rebindLinks(paths);
     const all = whiteouts.size === 0 ? paths : sorted([...paths, ...whiteouts.keys()]);
     const records = all.map((path): Record => {
       const draft = drafts.get(path);
@@ -228,10 +239,12 @@ export function createIndexBuilder(): IndexBuilder {
     add,
     whiteout(path) {
       checkParents(path, "whiteout of");
+      noteOrder(path);
       whiteouts.set(path, ++order);
     },
     opaque(path) {
       checkParents(`${path}/`, "opaque directory");
+      if (path !== highest) noteOrder(path);
       opaques.set(path, ++order);
     },
     finish,
@@ -257,18 +270,20 @@ function encode(records: readonly Record[], opaques: ReadonlyMap<BytePath, unkno
   const withDigests = records.some(({ draft }) => draft?.entry.digest !== undefined);
   const heap = headerSize + records.length * (recordSize + (withDigests ? digestSize : 0));
   let heapSize = 4; // offset 0 means "no extra"
-  for (const [i, { path }] of records.entries()) heapSize += path.length + (extras[i]?.length ?? 0);
+  for (let i = 0; i < records.length; i++) heapSize += records[i]!.path.length + (extras[i]?.length ?? 0);
   if (heapSize > heapLimit) throw tooLarge();
   const bytes = Buffer.alloc(heap + heapSize);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   let free = 4;
   let contentSize = 0;
   let entryCount = 0;
   let dependsOnLower = false;
-  for (const [i, record] of records.entries()) {
+  for (let i = 0; i < records.length; i++) {
+    const record = records[i]!;
     const at = headerSize + i * recordSize;
     const entry = record.draft?.entry;
     const implied = record.draft?.implied === true;
-    bytes.writeUInt32LE(free, at + recordAt.pathOffset);
+    view.setUint32(at + recordAt.pathOffset, free, true);
     bytes.writeUInt16LE(record.path.length, at + recordAt.pathLength);
     free += bytes.write(record.path, heap + free, "latin1");
     bytes[at + recordAt.type] = typeNumber[record.type];
@@ -279,12 +294,12 @@ function encode(records: readonly Record[], opaques: ReadonlyMap<BytePath, unkno
     bytes.writeUInt32LE(entry.mode, at + recordAt.mode);
     bytes.writeUInt32LE(entry.uid, at + recordAt.uid);
     bytes.writeUInt32LE(entry.gid, at + recordAt.gid);
-    bytes.writeDoubleLE(entry.size, at + recordAt.size);
-    bytes.writeDoubleLE(entry.mtime, at + recordAt.mtime);
-    bytes.writeDoubleLE(entry.position ?? 0, at + recordAt.position);
+    view.setFloat64(at + recordAt.size, entry.size, true);
+    view.setFloat64(at + recordAt.mtime, entry.mtime, true);
+    view.setFloat64(at + recordAt.position, entry.position ?? 0, true);
     const extra = extras[i];
     if (extra !== undefined) {
-      bytes.writeUInt32LE(free, at + recordAt.extra);
+      view.setUint32(at + recordAt.extra, free, true);
       extra.copy(bytes, heap + free);
       free += extra.length;
     }
