@@ -13,6 +13,7 @@ import {
 } from "../ops/index.ts";
 import type { Snapshot } from "../snapshot/index.ts";
 import { createSolver, type Edge, type Op, type Solver } from "../solver/index.ts";
+import { elsewhere } from "./elsewhere.ts";
 import type { Engine } from "./engine.ts";
 import type { BuildOptions } from "./options.ts";
 
@@ -40,8 +41,18 @@ export async function solve(
     image: engine.image,
     executor: engine.executor,
     directories,
+    elsewhere: (source: string, known: boolean) =>
+      elsewhere(source, known, {
+        context: directories.get("context")?.directory,
+        stages: result.stages,
+        layers: store.layers,
+        async snapshotOf(stage) {
+          const ref = stage.edge === undefined ? undefined : await peek(solver, stage.edge);
+          return ref?.kind === "snapshot" ? ref.snapshot : undefined;
+        },
+      }),
   };
-  const solver = createSolver<LlbVertex, Ref>({
+  const solver: Solver<LlbVertex, Ref> = createSolver<LlbVertex, Ref>({
     resolveOp: (vertex) => holdingResults(resolveOp(vertex, dependencies), engine.codec),
     codec: engine.codec,
     keys: store.cache,

@@ -19,11 +19,15 @@ export async function main(argv: readonly string[]): Promise<void> {
   process.stdout.on("error", endQuietlyOnBrokenPipe);
   process.stderr.on("error", endQuietlyOnBrokenPipe);
   process.on("uncaughtException", failAtOnce);
+  const failSilence = () =>
+    failAtOnce(new BuildError("internal", "nothing is left to do, and the command has not ended"));
+  process.once("beforeExit", failSilence);
   try {
     process.exitCode = await dispatch(argv);
   } catch (error) {
     process.exitCode = report(toBuildError(error));
   }
+  process.off("beforeExit", failSilence);
 }
 
 /**

@@ -13,7 +13,7 @@ const widestName = 40;
 export function stageTable(report: SizeReport, result: string): string {
   const rows = report.stages.map((stage) => [
     cut(stage.label),
-    `from ${cut(stage.base)}`,
+    cut(stage.base),
     sizeText(stage),
     remark(stage),
   ]);
@@ -31,7 +31,7 @@ export function stageTable(report: SizeReport, result: string): string {
 function summary(report: SizeReport, result: string): string {
   const count = `${report.imageLayers} layer${report.imageLayers === 1 ? "" : "s"}`;
   const known = report.stages.every((stage) => !stage.needed || stage.size !== undefined);
-  const behind = report.leftBehind > 0 ? `; left behind in other stages: ${known ? "" : "at least "}` : "";
+  const behind = report.leftBehind > 0 ? `; left behind: ${known ? "" : "at least "}` : "";
   const size = behind === "" ? "" : formatSize(report.leftBehind, 3);
   return `${result}: ${formatSize(report.imageSize, 3)} in ${count}${behind}${size}`;
 }
@@ -41,7 +41,7 @@ function sizeText(stage: StageReport): string {
 }
 
 function remark(stage: StageReport): string {
-  if (stage.target) return "<- the result";
+  if (stage.target) return "the image";
   if (!stage.needed) return `skipped: ${stage.reason}`;
   return stage.size === undefined ? "its files were not looked at: cached" : "";
 }

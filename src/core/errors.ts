@@ -85,11 +85,34 @@ export function toBuildError(error: unknown): BuildError {
   if (error instanceof BuildError) return error;
   if (error instanceof Error) {
     if (error.name === "AbortError") return new BuildError("canceled", "canceled", { cause: error });
-    return new BuildError(codeOfErrno((error as NodeJS.ErrnoException).code), error.message, {
-      cause: error,
-    });
+    const { code } = error as NodeJS.ErrnoException;
+    return new BuildError(codeOfErrno(code), systemMessage(error), { hint: hintOfErrno(code), cause: error });
   }
   return new BuildError("unknown", String(error));
+}
+
+/** `open /x/y: permission denied` instead of `EACCES: permission denied, open '/x/y'`. */
+function systemMessage({ message, code, syscall, path }: NodeJS.ErrnoException): string {
+  const prefix = `${code}: `;
+  if (code === undefined || syscall === undefined || !message.startsWith(prefix)) return message;
+  const end = message.lastIndexOf(`, ${syscall}`);
+  if (end < 0) return message;
+  const reason = message.slice(prefix.length, end);
+  return path === undefined ? `${syscall}: ${reason}` : `${syscall} ${path}: ${reason}`;
+}
+
+function hintOfErrno(code: string | undefined): string | undefined {
+  switch (code) {
+    case "ENOSPC":
+    case "EDQUOT":
+      return "make room (`stagewright prune` frees what no image needs), or choose another place for the store with --root";
+    case "EROFS":
+      return "choose a place that can be written to; the store's is set with --root or STAGEWRIGHT_ROOT";
+    case "EMFILE":
+      return "raise the limit of open files (`ulimit -n`)";
+    default:
+      return undefined;
+  }
 }
 
 function codeOfErrno(code: string | undefined): ErrorCode {
@@ -99,6 +122,7 @@ function codeOfErrno(code: string | undefined): ErrorCode {
       return "not-found";
     case "EACCES":
     case "EPERM":
+    case "EROFS":
       return "permission-denied";
     case "EEXIST":
       return "already-exists";

@@ -55,7 +55,7 @@ export function parseRepositoryReference(text: string): Reference {
   const repository = remainder.split(":", 1)[0]!;
   if (repository.toLowerCase() !== repository)
     throw invalid(`invalid reference format: repository name (${repository}) must be lowercase`, {
-      hint: "image names are lower case; a stage's name may differ in case only from a stage of this file",
+      hint: "write the image's name in lower case; if a stage was meant, no stage has that name",
     });
   const match = referenceRegExp.exec(`${domain}/${remainder}`);
   if (!match) throw invalid("invalid reference format", { value: text });

@@ -37,8 +37,8 @@ export interface FileOpDependencies {
   readonly content: { temporary(): string };
   /** Left out where the cache is not to be used. */
   readonly layerCache?: LayerCache;
-  /** Tells where else a missing source exists (`it is in stage build`), if that is cheap to know. */
-  readonly elsewhere?: (source: string) => Promise<string | undefined>;
+  /** Tells where else a missing source exists (`it is in stage build`), if that is cheap to know. `hinted`: there is advice. */
+  readonly elsewhere?: (source: string, hinted: boolean) => Promise<string | undefined>;
 }
 
 /** An op with its inputs in hand. */
@@ -55,6 +55,8 @@ export interface Work {
 
 /** Work up to this many entries is done right here; starting a worker costs more. */
 export const inlineEntries = 2000;
+/** Bytes that are copied right here rather than in a worker. */
+export const inlineBytes = 8 << 20;
 
 export const worker = new URL(
   import.meta.url.endsWith(".ts") ? "./file-worker.ts" : "./file-worker.js",
@@ -95,7 +97,9 @@ async function withElsewhere(
   { elsewhere }: FileOpDependencies,
 ): Promise<unknown> {
   if (!(error instanceof BuildError) || error.code !== "not-found" || elsewhere === undefined) return error;
-  const place = error.hint?.startsWith("it is excluded") ? undefined : await elsewhere(source);
+  const place = error.hint?.startsWith("it is excluded")
+    ? undefined
+    : await elsewhere(source, error.hint !== undefined);
   if (place === undefined) return error;
   return new BuildError(error.code, error.message, { hint: place, cause: error.cause });
 }

@@ -6,6 +6,7 @@ import {
   familiarReference,
   formatPlatform,
   formatReference,
+  nearest,
   type Platform,
   parseReference,
   platformMatches,
@@ -79,7 +80,9 @@ export async function resolveDockerImage(
     });
     return registryImage(resolved, stores);
   } catch (error) {
-    if (local.otherPlatforms === undefined || !(error instanceof BuildError)) throw error;
+    if (!(error instanceof BuildError)) throw error;
+    if (local.otherPlatforms === undefined)
+      throw local.image === undefined ? missing(reference, stores.names, error) : error;
     throw new BuildError(
       error.code,
       `${familiarReference(reference)} is in the local store for ${local.otherPlatforms} only, not for ${formatPlatform(options.platform)}; ${error.message}`,
@@ -89,6 +92,32 @@ export async function resolveDockerImage(
       },
     );
   }
+}
+
+/** Neither here nor there: the registry's error, with what else can be done. */
+function missing(reference: Reference, names: NameStore, error: BuildError): BuildError {
+  const absent =
+    error.code === "not-found" || error.code === "unauthenticated" || error.code === "permission-denied";
+  if (!absent && error.code !== "unavailable") return error;
+  const name = familiarReference(reference);
+  const here = names.list().flatMap((record) => record.name ?? []);
+  const near = nearest(formatReference(reference), here);
+  const hints = [
+    near === undefined
+      ? []
+      : `did you mean ${familiarReference(parseReference(near))}, which is in the local store?`,
+    absent
+      ? (error.hint ?? [])
+      : [
+          "check the network, HTTPS_PROXY and NO_PROXY",
+          "without a registry, `stagewright load` reads an image from an archive, and `stagewright bootstrap` makes a base from Debian's packages",
+        ],
+  ].flat();
+  return new BuildError(error.code, `${name} is not in the local store, and ${error.message}`, {
+    hint: hints.join("\n"),
+    cause: error,
+    details: error.details,
+  });
 }
 
 /** The local image for the platform, or what other platform the local one is for. */

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { isAbsolute, join, resolve } from "node:path";
+import { dirname, isAbsolute, join, resolve } from "node:path";
 import { type FileKeyStore, openKeyStore } from "../cache/index.ts";
 import { type ContentStore, openContentStore } from "../content/index.ts";
 import { BuildError, toBuildError } from "../core/index.ts";
@@ -63,12 +63,11 @@ function prepareRoot(root: string): void {
     else if (format > currentFormat) throw newerFormat(root, format);
     else if (format < currentFormat) setAside(root, format);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (error instanceof BuildError || (code !== "EACCES" && code !== "EPERM" && code !== "EROFS"))
-      throw toBuildError(error);
+    if (error instanceof BuildError) throw error;
+    const { code, message } = toBuildError(error);
     throw new BuildError(
-      "permission-denied",
-      `the store at ${root} cannot be used: ${(error as Error).message}`,
+      code === "internal" ? "failed-precondition" : code,
+      `the store at ${root} cannot be used: ${message}`,
       {
         hint: "choose another place with --root or STAGEWRIGHT_ROOT",
         cause: error,
@@ -93,8 +92,21 @@ function readFormat(root: string): number | undefined {
   });
 }
 
+/** One by one: Node's own recursion never ends where a filesystem (procfs) says that a parent is not there. */
+function makeDirectories(path: string, parentIsMade = false): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST") return;
+    if (code !== "ENOENT" || parentIsMade || dirname(path) === path) throw error;
+    makeDirectories(dirname(path));
+    makeDirectories(path, true);
+  }
+}
+
 function createStore(root: string): void {
-  mkdirSync(root, { recursive: true, mode: 0o700 });
+  makeDirectories(root);
   // Another process may be at the same point: its format file, finished or not, is no stranger.
   const strangers = readdirSync(root).filter((name) => !name.startsWith("format") && name !== "lost+found");
   if (strangers.length > 0 && readFormat(root) === undefined)
