@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import type { Command } from "../src/cli/command.ts";
 import { commandTable, mainCommands } from "../src/cli/command-table.ts";
 import { commandHelp } from "../src/cli/help.ts";
+import { parseRegistrySettings } from "../src/config/index.ts";
 import { checkout } from "./sandbox.ts";
 
 const pages = globSync(["*.md", "{docs,examples,reference,bench}/**/*.md"], { cwd: checkout }).sort();
@@ -117,4 +119,42 @@ test("published pages lead to published pages, or to the code", () => {
     for (const { path } of linksOf(page))
       if (!isPublished(path) && !repositoryOnly.test(path)) missing.push(`${page}: ${path}`);
   assert.deepEqual(missing, []);
+});
+
+/** Fenced blocks of a page, with their language. */
+function blocksOf(page: string): { language: string; text: string }[] {
+  return [...textOf(page).matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].map(([, language = "", text = ""]) => ({
+    language,
+    text,
+  }));
+}
+
+function runNode(...args: string[]): string {
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: checkout, encoding: "utf8" });
+  assert.equal(status, 0, stderr);
+  return stdout;
+}
+
+test("the plan in docs/commands.md is what the command prints", () => {
+  const command = "$ stagewright plan --target stage2 examples/stages\n";
+  const shown = blocksOf("docs/commands.md").find(({ text }) => text.startsWith(command));
+  assert.equal(
+    shown?.text,
+    command + runNode("bin/stagewright.cjs", "plan", "--target", "stage2", "examples/stages"),
+  );
+});
+
+test("the plan in docs/library.md is what its program prints", () => {
+  const blocks = blocksOf("docs/library.md");
+  const at = blocks.findIndex(({ language, text }) => language === "ts" && text.includes("import { plan }"));
+  const program = blocks[at]?.text.replace('"stagewright"', JSON.stringify("./src/build.ts")) ?? "";
+  const printed = runNode("--input-type=module-typescript", "--eval", program);
+  assert.equal(blocks[at + 1]?.text, printed);
+});
+
+test("the registry settings in docs/base-images.md are understood", () => {
+  const toml = blocksOf("docs/base-images.md").find(({ language }) => language === "toml")?.text ?? "";
+  const settings = parseRegistrySettings(toml, "config.toml", "/etc/stagewright");
+  assert.deepEqual(settings["docker.io"]?.mirrors, ["mirror.example.com"]);
+  assert.equal(settings["plain.example.com"]?.http, true);
 });

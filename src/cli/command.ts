@@ -30,8 +30,6 @@ export interface Call {
 /** A command of the command line, as data: help and completion are made from it. */
 export interface Command {
   readonly name: string;
-  /** Other names, such as `image ls` for `images`. */
-  readonly aliases?: readonly string[];
   readonly summary: string;
   /** What follows the name in the usage line: `[OPTIONS] PATH`. */
   readonly usage: string;
