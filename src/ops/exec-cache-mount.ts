@@ -20,8 +20,15 @@ export interface CacheMount {
   release(): void;
 }
 
+interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+  readonly mode: number;
+}
+
 /**
- * The directory of a cache mount, `cachemounts/<digest of the id>/<n>/fs`. Sharing is by flock on it: `shared` steps
+ * The directory of a cache mount, `cachemounts/<digest of id and owner>/<n>/fs`: as in BuildKit, mounts of one id that ask
+ * for different owners or modes have a directory each. Sharing is by flock on it: `shared` steps
  * use it together, `locked` ones wait for each other, `private` ones take the first that nobody uses.
  */
 export async function takeCacheMount(
@@ -32,7 +39,9 @@ export async function takeCacheMount(
   const { cache } = mount;
   if (cache === undefined)
     throw new BuildError("invalid-argument", `the cache mount on ${mount.dest} has no id`);
-  const name = hexOf(digestOfFields("cache mount", cache.id)).slice(0, 32);
+  const owner = input === undefined ? undefined : await ownerOf(mount, input, dependencies);
+  const asked = owner === undefined ? [] : [owner.uid, owner.gid, owner.mode];
+  const name = hexOf(digestOfFields("cache mount", cache.id, ...asked)).slice(0, 32);
   const parent = join(dependencies.root, "cachemounts", name);
   mkdirSync(parent, { recursive: true, mode: 0o700 });
   const { held, number } = await claim(parent, cache.sharing, dependencies.signal);
@@ -40,7 +49,7 @@ export async function takeCacheMount(
   try {
     const directory = join(parent, String(number), "fs");
     if (statSync(directory, { throwIfNoEntry: false }) === undefined) {
-      await create(directory, mount, input, dependencies);
+      create(directory, owner ?? { uid: 0, gid: 0, mode: 0o755 });
       writeFileSync(join(parent, "id"), cache.id, { mode: 0o600 });
     }
     return { directory, release };
@@ -64,27 +73,26 @@ async function claim(
   return { held: await lock(file(0), sharing === "locked" ? "exclusive" : "shared", signal), number: 0 };
 }
 
-/** A new cache starts empty, with the owner and mode that its input asks for. */
-async function create(
-  directory: string,
+/** The owner and mode that a cache is to start with: those of the directory that its input is. */
+async function ownerOf(
   mount: ExecMount,
-  input: Ref | undefined,
+  input: Ref,
   { layers }: CacheMountDependencies,
-): Promise<void> {
-  let owner = { uid: 0, gid: 0, mode: 0o755 };
-  if (input !== undefined) {
-    const rootfs = await layers.rootfs(snapshotOf(input, `the cache mount on ${mount.dest}`));
-    const { path, entry } = rootfs.resolve(bytePathOf(mount.selector.replace(/^\/+|\/+$/g, "")));
-    if (rootfs.children(path).length > 0)
-      throw new BuildError(
-        "unimplemented",
-        `a cache mount that starts with the content of an image or stage is not supported yet`,
-        {
-          hint: `the mount on ${mount.dest} has a from`,
-        },
-      );
-    if (entry !== undefined) owner = entry;
-  }
+): Promise<Owner | undefined> {
+  const rootfs = await layers.rootfs(snapshotOf(input, `the cache mount on ${mount.dest}`));
+  const { path, entry } = rootfs.resolve(bytePathOf(mount.selector.replace(/^\/+|\/+$/g, "")));
+  if (rootfs.children(path).length > 0)
+    throw new BuildError(
+      "unimplemented",
+      `a cache mount that starts with the content of an image or stage is not supported yet`,
+      {
+        hint: `the mount on ${mount.dest} has a from`,
+      },
+    );
+  return entry;
+}
+
+function create(directory: string, owner: Owner): void {
   mkdirSync(directory, { recursive: true, mode: 0o755 });
   chownSync(directory, owner.uid, owner.gid);
   chmodSync(directory, owner.mode);

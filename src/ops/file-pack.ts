@@ -10,14 +10,45 @@ import {
 import type { Change, Staging } from "./file-staging.ts";
 import { type Content, type HostFile, type Node, nameOf, shown } from "./file-tree.ts";
 
+/** Files of a scanned directory, by row, with the sha256 that reading them gave. */
+export interface ReadFiles {
+  readonly rows: readonly number[];
+  /** 32 bytes for each row. */
+  readonly digests: Uint8Array;
+}
+
+/** Collects `ReadFiles`. */
+export interface DigestLog {
+  add(row: number, sha256: Uint8Array): void;
+  take(): ReadFiles;
+}
+
+export function digestLog(): DigestLog {
+  const rows: number[] = [];
+  let digests = new Uint8Array(0);
+  return {
+    add(row, sha256) {
+      const at = 32 * rows.length;
+      if (at === digests.length) {
+        const grown = new Uint8Array(Math.max(4096, 2 * at));
+        grown.set(digests);
+        digests = grown;
+      }
+      digests.set(sha256, at);
+      rows.push(row);
+    },
+    take: () => ({ rows, digests: digests.subarray(0, 32 * rows.length) }),
+  };
+}
+
 /**
  * Writes the changes of a staging as one layer: each source file is read once, the tar written once. `file` is a
  * temporary path on the store's filesystem; nothing is left there when it throws. Throws `aborted` when a file of the host
  * is no longer what the scan saw: the cache key speaks of that.
  */
-export function packStaging(staging: Staging, file: string): PackedLayer {
+export function packStaging(staging: Staging, file: string, log: DigestLog): PackedLayer {
   const writer = openLayerWriter({ file, digests: true });
-  const sources = openSources();
+  const sources = openSources(log);
   const names = new Map<string, BytePath>();
   try {
     for (const change of staging.changes()) packChange(writer, change, names, sources);
@@ -57,7 +88,7 @@ function addNode(writer: LayerWriter, path: BytePath, node: Node, sources: Sourc
   const entry = entryOf(path, node, { type: node.type, linkname });
   const { content } = node;
   if (node.type !== "file" || node.size === 0 || content === undefined) writer.add(entry);
-  else if (content.kind === "host") addHostFile(writer, entry, content);
+  else if (content.kind === "host") addHostFile(writer, entry, content, sources.log);
   else sources.use(content, node.size, (bytes) => writer.add(entry, bytes));
 }
 
@@ -84,7 +115,7 @@ function refuseWhiteoutName(path: BytePath): void {
   );
 }
 
-function addHostFile(writer: LayerWriter, entry: NewEntry, file: HostFile): void {
+function addHostFile(writer: LayerWriter, entry: NewEntry, file: HostFile, log: DigestLog): void {
   const fd = openHostFile(file);
   try {
     const { size, sha256 } = file;
@@ -97,6 +128,7 @@ function addHostFile(writer: LayerWriter, entry: NewEntry, file: HostFile): void
       closeSync(fd);
     }
   }
+  if (file.sha256 === undefined) log.add(file.row, writer.lastDigest());
 }
 
 function requireUnchanged(fd: number, file: HostFile): void {
@@ -127,12 +159,13 @@ function openHostFile(file: HostFile): number {
 }
 
 interface Sources {
+  readonly log: DigestLog;
   use(content: Exclude<Content, HostFile>, size: number, add: (content: FileContent) => void): void;
   close(): void;
 }
 
 /** Keeps the archives that files are taken from open until the layer is written. */
-function openSources(): Sources {
+function openSources(log: DigestLog): Sources {
   const archives = new Map<BytePath, number>();
   const archive = (file: BytePath): number => {
     const open = archives.get(file);
@@ -142,6 +175,7 @@ function openSources(): Sources {
     return fd;
   };
   return {
+    log,
     use(content, size, add) {
       if (content.kind === "bytes") {
         add(content);

@@ -51,7 +51,7 @@ function baseOf(op: FileOp, refs: readonly Ref[]): Ref | undefined {
 export async function rememberLayer(
   { layerCache }: FileOpDependencies,
   key: Digest,
-  { outputs }: FileRunResult,
+  { outputs }: Pick<FileRunResult, "outputs">,
   made: readonly Ref[],
 ): Promise<void> {
   const visits = outputs[0]?.visits;

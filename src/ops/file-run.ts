@@ -8,7 +8,7 @@ import { copy, sourcesOf } from "./file-copy.ts";
 import { type FileInput, openInput } from "./file-inputs.ts";
 import { withExplanation } from "./file-missing.ts";
 import { type Owner, readNode, resolveOwner } from "./file-owner.ts";
-import { packStaging } from "./file-pack.ts";
+import { type DigestLog, digestLog, packStaging, type ReadFiles } from "./file-pack.ts";
 import { type Staging, stageOver } from "./file-staging.ts";
 import { emptyTree, joinPath, resolvePath, type Tree } from "./file-tree.ts";
 import { unpackTar } from "./file-unpack.ts";
@@ -32,6 +32,8 @@ export interface FileRunOutput {
 export interface FileRunResult {
   readonly outputs: readonly FileRunOutput[];
   readonly warnings: readonly string[];
+  /** Files of the host whose digest was not known before. */
+  readonly read: ReadFiles;
 }
 
 /**
@@ -50,7 +52,7 @@ export async function runFileOp(run: FileRun): Promise<FileRunResult> {
     const session = openSession(run, temporary);
     const outputs: FileRunOutput[] = [];
     for (const [output, file] of run.files.entries()) outputs.push(await packOutput(session, output, file));
-    return { outputs, warnings: [...session.warnings] };
+    return { outputs, warnings: [...session.warnings], read: session.read.take() };
   } finally {
     for (const file of temporaries) rmSync(file, { force: true });
   }
@@ -63,17 +65,18 @@ interface Session {
   /** Results of actions. */
   readonly results: (Staging | undefined)[];
   readonly warnings: Set<string>;
+  readonly read: DigestLog;
 }
 
 function openSession(run: FileRun, temporary: Temporary): Session {
-  return { run, temporary, trees: [], results: [], warnings: new Set() };
+  return { run, temporary, trees: [], results: [], warnings: new Set(), read: digestLog() };
 }
 
 async function packOutput(session: Session, output: number, file: string): Promise<FileRunOutput> {
   const index = session.run.actions.findIndex((action) => action.output === output);
   const staging = await resultOf(session, index, []);
   const visits = staging.pinned ? undefined : [...staging.visits];
-  return { packed: packStaging(staging, file), base: baseOf(session.run, index), visits };
+  return { packed: packStaging(staging, file, session.read), base: baseOf(session.run, index), visits };
 }
 
 /** Input that an action's result stands on, or -1 for nothing and for a local directory. */

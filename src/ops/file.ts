@@ -1,8 +1,7 @@
-import { readdirSync, rmSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
 import { type Digest, digestOfFields, runInWorker } from "../core/index.ts";
 import type { CopyAction, FileOp, LlbVertex } from "../llb/index.ts";
 import type { CacheKey, Ingredient, Op } from "../solver/index.ts";
+import { type Ahead, discardAhead, discardFiles, fileRun, packAhead } from "./file-ahead.ts";
 import {
   contentDefinitionDigest,
   definitionDigest,
@@ -16,8 +15,8 @@ import { type FileRun, type FileRunResult, runFileOp } from "./file-run.ts";
 import {
   entriesOf,
   type FileOpDependencies,
+  inlineBytes,
   inlineEntries,
-  inputOf,
   layersOf,
   ownerIds,
   selectionDigests,
@@ -27,9 +26,6 @@ import {
 import type { Ref } from "./ref.ts";
 
 export type { CachedLayer, FileOpDependencies, LayerCache } from "./file-work.ts";
-
-/** Bytes that are copied right here rather than in a worker. */
-const inlineBytes = 8 << 20;
 
 /**
  * An LLB file op: copy, mkdir, mkfile, rm and symlink, carried out over the indexes of its inputs, without a mount. Each output is
@@ -42,6 +38,7 @@ const inlineBytes = 8 << 20;
  */
 export function fileOp(op: FileOp, dependencies: FileOpDependencies, names: readonly string[] = []): Op<Ref> {
   const digests = new Map<CopyAction, Promise<SelectionDigest>>();
+  let ahead: Ahead | undefined;
   return {
     weight: 1,
     async definitionKey(inputKeys) {
@@ -49,9 +46,15 @@ export function fileOp(op: FileOp, dependencies: FileOpDependencies, names: read
       const definition = definitionDigest(op);
       return keyOf([{ name: "definition", value: definition }, ...inputIngredients(inputKeys)]);
     },
-    contentKey: (inputs, inputKeys, context) =>
-      contentKey({ op, names, dependencies, inputs, context, digests }, inputKeys),
-    exec: (inputs, context) => execute({ op, names, dependencies, inputs, context, digests }),
+    async contentKey(inputs, inputKeys, context) {
+      const work = { op, names, dependencies, inputs, context, digests };
+      ahead = await packAhead(work);
+      return contentKey(work, inputKeys);
+    },
+    exec: (inputs, context) => execute({ op, names, dependencies, inputs, context, digests }, ahead),
+    abandon() {
+      if (ahead !== undefined) discardAhead(ahead);
+    },
   };
 }
 
@@ -127,18 +130,15 @@ const everything = {
   alwaysReplaceExistingDestPaths: false,
 } as const;
 
-async function execute(work: Work): Promise<readonly Ref[]> {
-  const { op, dependencies, inputs, context } = work;
+async function execute(work: Work, ahead: Ahead | undefined): Promise<readonly Ref[]> {
+  const { dependencies, inputs, context } = work;
   const key = await layerKey(work);
   const reused = key && (await reuseLayer(work, key));
-  if (reused) return [reused];
-  const outputs = 1 + Math.max(...op.actions.map((action) => action.output));
-  const run: FileRun = {
-    actions: op.actions,
-    inputs: await Promise.all(inputs.map((_, i) => inputOf(work, i))),
-    files: Array.from({ length: outputs }, () => dependencies.content.temporary()),
-  };
-  const result = await runWhereItFits(work, run);
+  if (reused) {
+    if (ahead !== undefined) discardAhead(ahead);
+    return [reused];
+  }
+  const result = ahead ?? (await runWhereItFits(work, await fileRun(work)));
   for (const warning of result.warnings)
     context.emit({ kind: "warning", vertex: context.vertex, level: 1, short: warning });
   const made: Ref[] = [];
@@ -156,15 +156,9 @@ async function runWhereItFits(work: Work, run: FileRun): Promise<FileRunResult> 
     return await runInWorker<FileRunResult>(worker, "run", run, { signal: work.context.signal });
   } catch (error) {
     // An abort ends the thread in the middle of its work.
-    for (const file of run.files) removeBeginningWith(file);
+    discardFiles(run.files);
     throw error;
   }
-}
-
-/** Removes a temporary file and those that were put beside it under longer names. */
-function removeBeginningWith(file: string): void {
-  for (const name of readdirSync(dirname(file)))
-    if (name.startsWith(basename(file))) rmSync(join(dirname(file), name), { force: true });
 }
 
 /** Judged by all that the op could copy; unpacking is never small. */

@@ -217,6 +217,7 @@ export function createSolver<S, R>(options: SolverOptions<S, R>): Solver<S, R> {
     const state = await keyOf(vertex);
     const known = await restore(state.record);
     if (known !== undefined) {
+      job.op.abandon?.();
       announceCached(vertex);
       return known;
     }
@@ -226,6 +227,7 @@ export function createSolver<S, R>(options: SolverOptions<S, R>): Solver<S, R> {
       // Another process may have done the work while this one waited for the key.
       const done = vertex.ignoreCache ? undefined : await restore(await keys.get(state.key as Digest));
       if (done === undefined) return execute(vertex, job, inputs, state);
+      job.op.abandon?.();
       announceCached(vertex);
       return done;
     });

@@ -58,6 +58,8 @@ export interface Op<R> {
     inputKeys: readonly (Digest | undefined)[],
     context: JobContext,
   ): Promise<CacheKey | undefined>;
+  /** Called in place of `exec` when the cache has the result: what `contentKey` prepared for `exec` can go. */
+  abandon?(): void;
   /** Does the work: one result for each output. */
   exec(inputs: readonly R[], context: JobContext): Promise<readonly R[]>;
   /** Only reads: executing it needs no lease on the store. */

@@ -13,6 +13,8 @@ export interface FileIdentity {
 
 /** Digests (sha256, 32 bytes) of files of one host directory, kept between builds. */
 export interface DigestMemo {
+  /** Whether it held nothing when it was opened. */
+  readonly isEmpty: boolean;
   get(file: FileIdentity): Uint8Array | undefined;
   /**
    * Remembers a digest. `read` is when the file was read: one that changed less than two seconds before it could
@@ -43,6 +45,7 @@ export function openMemo(file: string): DigestMemo {
   const used = new Set<number>();
   const added = growingRecords();
   return {
+    isEmpty: records.length === 0,
     get(wanted) {
       for (let slot = slotOf(wanted.ino, index.length); ; slot = (slot + 1) % index.length) {
         const at = index[slot]!;

@@ -54,6 +54,13 @@ export interface LocalTree {
    * files, or empty, are ignored. Throws when a file cannot be read, naming it.
    */
   hash(rows: Iterable<number>, signal?: AbortSignal): Promise<void>;
+  /** Whether no earlier build left digests of this directory. */
+  isUnknown(): boolean;
+  /**
+   * Takes digests of rows from a caller that read the files itself since `begin` (milliseconds), and found them as they
+   * were scanned.
+   */
+  learn(files: { readonly rows: readonly number[]; readonly digests: Uint8Array }, begin: number): void;
 }
 
 /** Trees up to this size are scanned right here; starting a worker costs more. */
@@ -105,6 +112,8 @@ function treeOf(options: LocalSourceOptions, root: BytePath, table: TreeTable): 
     digests: digests.column,
     exclude: options.exclude ?? [],
     hash: digests.hash,
+    isUnknown: digests.isUnknown,
+    learn: digests.learn,
   };
 }
 
@@ -150,6 +159,15 @@ function digestColumn(root: BytePath, table: TreeTable, memoDirectory: string | 
         memo?.save();
       }
       return digestAt(column, row)!;
+    },
+    isUnknown: () => openOnce()?.isEmpty ?? true,
+    learn({ rows, digests }: Parameters<LocalTree["learn"]>[0], begin: number): void {
+      rows.forEach((row, i) => {
+        const digest = digests.subarray(32 * i, 32 * i + 32);
+        set(row, digest);
+        openOnce()?.add(identityAt(table, row), digest, begin);
+      });
+      memo?.save();
     },
     async hash(rows: Iterable<number>, signal?: AbortSignal): Promise<void> {
       const missing: number[] = [];
