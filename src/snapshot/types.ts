@@ -125,8 +125,8 @@ export interface LayerRecord {
   /** Whether it hides everything below it: lower layers of a mount start here. */
   readonly opaqueRoot?: true;
   /**
-   * Digest of what the layer borrows from the layers below (metadata of implied directories, targets of hardlinks) is
-   * part of its directory form when this is set.
+   * Set when the directory form borrows from the layers below: metadata of implied directories, targets of hardlinks.
+   * Such a layer has a directory for each kind of base that it stands on.
    */
   readonly dependsOnLower?: true;
   /** Sum of the sizes of the regular files. */
