@@ -44,6 +44,7 @@ export function ensureDebianPackages(names: readonly string[]): readonly string[
 }
 
 function missingPackages(names: readonly string[]): readonly string[] {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg's own syntax
   const query = spawnSync("dpkg-query", ["-W", "-f", "${Package} ${db:Status-Status}\\n", ...names], {
     encoding: "utf8",
   });

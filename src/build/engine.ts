@@ -34,6 +34,10 @@ export function openEngine(options: EngineOptions): Engine {
   const codec = createRefCodec(store.layers, lease);
   const images = new Map<string, Promise<DockerImage>>();
   let registry: Registry | undefined;
+  const openedRegistry = (): Registry => {
+    registry ??= openRegistry();
+    return registry;
+  };
   let executor: Promise<Executor> | undefined;
   let running: Executor | undefined;
 
@@ -41,11 +45,10 @@ export function openEngine(options: EngineOptions): Engine {
   const leasedRegistry: Registry = {
     async resolve(reference, resolveOptions) {
       await lease.begin();
-      registry ??= openRegistry();
-      return registry.resolve(reference, resolveOptions);
+      return openedRegistry().resolve(reference, resolveOptions);
     },
-    blob: (...args) => (registry ??= openRegistry()).blob(...args),
-    pull: (...args) => (registry ??= openRegistry()).pull(...args),
+    blob: (...args) => openedRegistry().blob(...args),
+    pull: (...args) => openedRegistry().pull(...args),
     close: () => registry?.close(),
   };
 
