@@ -3,7 +3,7 @@ import { type Platform, parseReference } from "../core/index.ts";
 import type { Executor } from "../executor/index.ts";
 import { type Lease, openLease } from "../names/index.ts";
 import { createLayerCache, createRefCodec, type LayerCache, type RefCodec } from "../ops/index.ts";
-import { openRegistry, type Registry } from "../registry/index.ts";
+import type { Registry } from "../registry/index.ts";
 import { type DockerImage, resolveDockerImage } from "../source/index.ts";
 import { openStore, type Store } from "../store/index.ts";
 
@@ -33,9 +33,9 @@ export function openEngine(options: EngineOptions): Engine {
   const lease = openLease(store.root);
   const codec = createRefCodec(store.layers, lease);
   const images = new Map<string, Promise<DockerImage>>();
-  let registry: Registry | undefined;
-  const openedRegistry = (): Registry => {
-    registry ??= openRegistry();
+  let registry: Promise<Registry> | undefined;
+  const openedRegistry = (): Promise<Registry> => {
+    registry ??= import("../registry/index.ts").then(({ openRegistry }) => openRegistry());
     return registry;
   };
   let executor: Promise<Executor> | undefined;
@@ -45,11 +45,13 @@ export function openEngine(options: EngineOptions): Engine {
   const leasedRegistry: Registry = {
     async resolve(reference, resolveOptions) {
       await lease.begin();
-      return openedRegistry().resolve(reference, resolveOptions);
+      return (await openedRegistry()).resolve(reference, resolveOptions);
     },
-    blob: (...args) => openedRegistry().blob(...args),
-    pull: (...args) => openedRegistry().pull(...args),
-    close: () => registry?.close(),
+    async *blob(...call) {
+      yield* (await openedRegistry()).blob(...call);
+    },
+    pull: async (...call) => (await openedRegistry()).pull(...call),
+    close: () => void registry?.then((opened) => opened.close()),
   };
 
   return {
@@ -82,7 +84,7 @@ export function openEngine(options: EngineOptions): Engine {
     },
     kill: () => running?.kill(),
     close() {
-      registry?.close();
+      leasedRegistry.close();
       running?.close();
       lease.release();
     },

@@ -13,7 +13,6 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { open } from "node:fs/promises";
 import { join } from "node:path";
 import {
   BuildError,
@@ -202,6 +201,7 @@ function isMissing(error: unknown): boolean {
 }
 
 async function syncFile(file: string): Promise<void> {
+  const { open } = await import("node:fs/promises"); // takes long to load, and only new content is flushed
   try {
     const handle = await open(file, "r");
     try {

@@ -1,4 +1,3 @@
-import { arch } from "node:process";
 import { BuildError } from "./errors.ts";
 
 /** An OCI platform, normalised as containerd does (amd64, arm64 without variant, arm/v7). */
@@ -27,7 +26,7 @@ const architectures: Readonly<Record<string, readonly [string, string?]>> = {
 
 /** The platform of this machine; always `linux`, because images are. */
 export function hostPlatform(): Platform {
-  const [architecture, variant] = architectures[arch] ?? [arch];
+  const [architecture, variant] = architectures[process.arch] ?? [process.arch];
   return variant === undefined ? { os: "linux", architecture } : { os: "linux", architecture, variant };
 }
 

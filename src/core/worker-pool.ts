@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import { parentPort, type Transferable, Worker } from "node:worker_threads";
+import type { Transferable, Worker } from "node:worker_threads";
 import { BuildError, type ErrorCode, type ErrorDetails, toBuildError } from "./errors.ts";
 
 /**
@@ -45,6 +45,9 @@ export interface WorkerOptions {
 /** The functions' input and output must survive structured cloning. */
 // biome-ignore lint/suspicious/noExplicitAny: the input's type is the business of the two ends
 export type WorkerTasks = Readonly<Record<string, (input: any) => unknown>>;
+
+/** Loaded when it is needed: loading it takes longer than most of what a cached build does. */
+const workerThreads = () => process.getBuiltinModule("node:worker_threads");
 
 const workers = new Set<PoolWorker>();
 const queue: Job[] = [];
@@ -120,6 +123,7 @@ function dispatch(): void {
 function start(entry: string): PoolWorker {
   // Node loads extra CAs at the start of every thread (43 ms), and only the registry client needs them.
   const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
+  const { Worker } = workerThreads();
   const worker: PoolWorker = {
     entry,
     thread: new Worker(new URL(entry), {
@@ -178,7 +182,7 @@ export function withTransfer<T>(value: T, transfer: readonly Transferable[]): T 
 
 /** What a worker file does: answers tasks by name until the thread is ended. */
 export function serveTasks(tasks: WorkerTasks): void {
-  const port = parentPort;
+  const port = workerThreads().parentPort;
   if (port === null) throw new BuildError("internal", "a worker file was imported in the main thread");
   port.on("message", async ({ task, input }: Request) => {
     try {

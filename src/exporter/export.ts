@@ -2,23 +2,12 @@ import { randomBytes } from "node:crypto";
 import { createReadStream, lstatSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import type { Writable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import type { ContentStore } from "../content/index.ts";
 import { BuildError, type Bytes, type Digest, formatReference, parseReference } from "../core/index.ts";
-import {
-  type Image,
-  type ImageDraft,
-  imageFromSnapshot,
-  imageRecordOf,
-  replaceFile,
-  saveArchive,
-  writeLayout,
-} from "../image/index.ts";
+import { type Image, type ImageDraft, imageFromSnapshot, imageRecordOf } from "../image/index.ts";
 import type { LayerStore } from "../layer/index.ts";
 import type { NameStore } from "../names/index.ts";
-import { writeDirectory } from "./directory.ts";
 import type { Output } from "./output.ts";
-import { writeRootfsTar } from "./rootfs-tar.ts";
 
 export interface ExportStores {
   readonly content: ContentStore;
@@ -94,6 +83,7 @@ async function exportArchive(
   content: ContentStore,
   options: ExportOptions,
 ): Promise<void> {
+  const { replaceFile, saveArchive, writeLayout } = await import("../image/archive/index.ts");
   const images = [{ target: image.target, names }];
   const dest = destination(output.dest, options);
   if (output.type === "oci" && !output.tar) {
@@ -103,7 +93,10 @@ async function exportArchive(
   }
   const archive = saveArchive(images, output.type, content, options.signal);
   if (output.dest === "-") await toStdout(archive, options);
-  else await toFile(archive, dest, output.dest);
+  else {
+    checkFile(dest, output.dest);
+    await replaceFile(dest, archive);
+  }
 }
 
 async function exportFiles(
@@ -120,6 +113,7 @@ async function exportFiles(
   const nothing = { names: [], skipped: [], metadata: {} };
   const dest = destination(output.dest, options);
   if (output.type === "local") {
+    const { writeDirectory } = await import("./directory.ts");
     const { skipped } = await writeDirectory(rootfs, dest, how);
     return { ...nothing, skipped };
   }
@@ -128,6 +122,7 @@ async function exportFiles(
   const file = toStream ? stores.content.temporary() : `${dest}.${randomBytes(6).toString("hex")}.tmp`;
   try {
     if (!toStream) mkdirSync(dirname(dest), { recursive: true });
+    const { writeRootfsTar } = await import("./rootfs-tar.ts");
     await writeRootfsTar(rootfs, file, how);
     if (toStream) await toStdout(createReadStream(file), options);
     else renameSync(file, dest);
@@ -148,13 +143,9 @@ function checkFile(path: string, shown: string): void {
     });
 }
 
-async function toFile(data: Bytes, path: string, shown: string): Promise<void> {
-  checkFile(path, shown);
-  await replaceFile(path, data);
-}
-
 async function toStdout(data: Bytes, { stdout, signal }: ExportOptions): Promise<void> {
   if (stdout === undefined) throw new BuildError("internal", "dest=- needs a stream to write to");
+  const { pipeline } = await import("node:stream/promises");
   await pipeline(data, stdout, { end: false, ...(signal === undefined ? {} : { signal }) });
 }
 

@@ -1,7 +1,8 @@
 import { rmSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import type { BytePath } from "../core/index.ts";
-import { type LayerWriter, openLayerWriter } from "../layer/index.ts";
+import type { LayerWriter } from "../layer/index.ts";
+import { openLayerWriter } from "../layer/tar/index.ts";
 import type { FoundEntry, Rootfs } from "../snapshot/index.ts";
 
 export interface RootfsOptions {

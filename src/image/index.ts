@@ -1,6 +1,3 @@
-export { replaceFile, writeLayout } from "./archive/layout.ts";
-export { type LoadedImage, type LoadOptions, loadArchive } from "./archive/load.ts";
-export { type ArchiveFormat, type ArchiveImage, saveArchive } from "./archive/save.ts";
 export { type ImageDraft, imageFromSnapshot } from "./build.ts";
 export { encodeConfig, parseConfig } from "./config.ts";
 export { goJson, goTime } from "./go-json.ts";

@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { openContentStore } from "../content/index.ts";
 import { contentDigest } from "../snapshot/index.ts";
-import { openLayerStore, openLayerWriter } from "./index.ts";
+import { openLayerStore } from "./index.ts";
+import { openLayerWriter } from "./tar/index.ts";
 
 const base = fs.mkdtempSync(join(fs.existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "layer-overlay-"));
 after(() => fs.rmSync(base, { recursive: true, force: true }));

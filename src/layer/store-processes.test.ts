@@ -8,7 +8,8 @@ import { gzipSync } from "node:zlib";
 import { openContentStore } from "../content/index.ts";
 import type { Digest } from "../core/index.ts";
 import { contentDigest } from "../snapshot/index.ts";
-import { openLayerStore, openLayerWriter } from "./index.ts";
+import { openLayerStore } from "./index.ts";
+import { openLayerWriter } from "./tar/index.ts";
 
 const needsRoot = { skip: process.getuid?.() === 0 ? false : "needs root" };
 const base = fs.mkdtempSync(join(fs.existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "layer-processes-"));

@@ -10,7 +10,8 @@ import { openContentStore } from "../content/index.ts";
 import { BuildError, type Digest, digestOf } from "../core/index.ts";
 import { contentDigest } from "../snapshot/index.ts";
 import { getXattr, makeNode, setXattr } from "../sys/index.ts";
-import { type NewEntry, openLayerStore, openLayerWriter } from "./index.ts";
+import { type NewEntry, openLayerStore } from "./index.ts";
+import { openLayerWriter } from "./tar/index.ts";
 
 const isRoot = process.getuid?.() === 0;
 const needsRoot = { skip: isRoot ? false : "needs root" };

@@ -31,7 +31,6 @@ import {
   type StoredRecord,
 } from "./layer-files.ts";
 import { packLayer } from "./pack.ts";
-import { indexSmallDirectory } from "./tasks.ts";
 import type { LayerStore, LayerUsage, PackedLayer } from "./types.ts";
 import { createViewCache } from "./view-cache.ts";
 import { runLayerTask } from "./work.ts";
@@ -235,6 +234,7 @@ export function openLayerStore(content: ContentStore): LayerStore {
     try {
       moveUpper(upper, join(prepared, "fs"));
       const input = { root: join(prepared, "fs"), indexFile: join(prepared, "index") };
+      const { indexSmallDirectory } = await import("./tasks.ts"); // the working part of the layers
       const summary =
         indexSmallDirectory(input, inlineEntries) ?? (await runLayerTask("indexDirectory", input, signal));
       publish(prepared, { id, origin: "directory", ...described(summary) });

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { BuildError, digestOf } from "../core/index.ts";
 import { openView } from "../snapshot/index.ts";
-import { type NewEntry, openLayerWriter, readTar } from "./index.ts";
+import type { NewEntry } from "./index.ts";
+import { openLayerWriter, readTar } from "./tar/index.ts";
 import { encodeHeader } from "./tar-header.ts";
 
 const directory = fs.mkdtempSync(join(tmpdir(), "layer-writer-"));

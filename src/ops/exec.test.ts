@@ -10,7 +10,8 @@ import { type LayerStore, openLayerStore } from "../layer/index.ts";
 import type { ExecMount, ExecOp, LlbVertex } from "../llb/index.ts";
 import type { JobContext, Op } from "../solver/index.ts";
 import { localSource } from "../source/index.ts";
-import { execOp, goQuote } from "./exec.ts";
+import { execOp } from "./exec.ts";
+import { goQuote } from "./exec-run.ts";
 import type { Ref } from "./ref.ts";
 
 const root: ExecMount = {

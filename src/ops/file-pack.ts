@@ -1,12 +1,7 @@
 import { closeSync, fstatSync, openSync } from "node:fs";
 import { BuildError, type BytePath, fsPath, textOf } from "../core/index.ts";
-import {
-  type FileContent,
-  type LayerWriter,
-  type NewEntry,
-  openLayerWriter,
-  type PackedLayer,
-} from "../layer/index.ts";
+import type { FileContent, LayerWriter, NewEntry, PackedLayer } from "../layer/index.ts";
+import { openLayerWriter } from "../layer/tar/index.ts";
 import type { Change, Staging } from "./file-staging.ts";
 import { type Content, type HostFile, type Node, nameOf, shown } from "./file-tree.ts";
 

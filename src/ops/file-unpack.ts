@@ -1,6 +1,6 @@
 import { readSync } from "node:fs";
 import { BuildError, type BytePath, textOf } from "../core/index.ts";
-import { readTar, type TarMember } from "../layer/index.ts";
+import { readTar, type TarMember } from "../layer/tar/index.ts";
 import { makeDirectories } from "./file-actions.ts";
 import type { Owner } from "./file-owner.ts";
 import type { Staging } from "./file-staging.ts";

@@ -11,7 +11,7 @@ import {
   selections,
 } from "./file-keys.ts";
 import { layerKey, rememberLayer, reuseLayer } from "./file-reuse.ts";
-import { type FileRun, type FileRunResult, runFileOp } from "./file-run.ts";
+import type { FileRun, FileRunResult } from "./file-run.ts";
 import {
   entriesOf,
   type FileOpDependencies,
@@ -151,7 +151,10 @@ async function execute(work: Work, ahead: Ahead | undefined): Promise<readonly R
 }
 
 async function runWhereItFits(work: Work, run: FileRun): Promise<FileRunResult> {
-  if (isSmall(work)) return runFileOp(run);
+  if (isSmall(work)) {
+    const { runFileOp } = await import("./file-run.ts"); // a build whose steps are cached does not need it
+    return runFileOp(run);
+  }
   try {
     return await runInWorker<FileRunResult>(worker, "run", run, { signal: work.context.signal });
   } catch (error) {

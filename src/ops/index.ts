@@ -1,7 +1,8 @@
 import { BuildError } from "../core/index.ts";
 import type { LlbVertex } from "../llb/index.ts";
 import type { Op, Vertex } from "../solver/index.ts";
-import { type ExecDependencies, execOp } from "./exec.ts";
+import { execOp } from "./exec.ts";
+import type { ExecDependencies } from "./exec-dependencies.ts";
 import { type FileOpDependencies, fileOp, inputNames, type LayerCache } from "./file.ts";
 import type { Ref } from "./ref.ts";
 import { type SourceDependencies, sourceOp } from "./source.ts";

@@ -2,7 +2,8 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BuildError, bytePathOf } from "../core/index.ts";
-import { type NewEntry, openLayerWriter } from "../layer/index.ts";
+import type { NewEntry } from "../layer/index.ts";
+import { openLayerWriter } from "../layer/tar/index.ts";
 import { runTool, type ToolOptions } from "./bootstrap-process.ts";
 import { type BootstrapRecipe, bootstrapEpoch, ownSuite } from "./bootstrap-recipe.ts";
 

@@ -1,6 +1,21 @@
-export { type Finding, type FsckOptions, fsck } from "./fsck.ts";
+export type { Finding, FsckOptions } from "./fsck.ts";
 export { openStore, type Store, type StoreOptions, storeRoot } from "./open.ts";
-export { type PruneOptions, type PruneResult, prune } from "./prune.ts";
-export { type RemoveResult, removeImage } from "./remove.ts";
+export type { PruneOptions, PruneResult } from "./prune.ts";
+export type { RemoveResult } from "./remove.ts";
 export { sweepLeftovers } from "./trash.ts";
-export { type DiskUsage, diskUsage, type LayerUsageRow } from "./usage.ts";
+export type { DiskUsage, LayerUsageRow } from "./usage.ts";
+
+// Housekeeping is loaded on demand: builds open the store, and need none of it.
+
+export const fsck: typeof import("./fsck.ts").fsck = async function* (...call) {
+  yield* (await import("./fsck.ts")).fsck(...call);
+};
+
+export const prune: typeof import("./prune.ts").prune = async (...call) =>
+  (await import("./prune.ts")).prune(...call);
+
+export const removeImage: typeof import("./remove.ts").removeImage = async (...call) =>
+  (await import("./remove.ts")).removeImage(...call);
+
+export const diskUsage: typeof import("./usage.ts").diskUsage = async (...call) =>
+  (await import("./usage.ts")).diskUsage(...call);

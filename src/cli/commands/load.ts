@@ -1,5 +1,6 @@
 import { BuildError, familiarReference, parseReference } from "../../core/index.ts";
-import { imageRecordOf, loadArchive } from "../../image/index.ts";
+import { loadArchive } from "../../image/archive/index.ts";
+import { imageRecordOf } from "../../image/index.ts";
 import { openLease } from "../../names/index.ts";
 import type { Command } from "../command.ts";
 import { interruption } from "../interruption.ts";

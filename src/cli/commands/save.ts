@@ -1,7 +1,7 @@
 import { createWriteStream, renameSync, rmSync } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import { BuildError } from "../../core/index.ts";
-import { type ArchiveImage, saveArchive } from "../../image/index.ts";
+import { type ArchiveImage, saveArchive } from "../../image/archive/index.ts";
 import { openLease } from "../../names/index.ts";
 import type { Store } from "../../store/index.ts";
 import type { Command } from "../command.ts";

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openContentStore } from "../../content/index.ts";
 import type { ImageDraft } from "../../image/index.ts";
-import { openLayerStore, openLayerWriter } from "../../layer/index.ts";
+import { openLayerStore } from "../../layer/index.ts";
+import { openLayerWriter } from "../../layer/tar/index.ts";
 import { openNameStore } from "../../names/index.ts";
 import type { LayerId } from "../../snapshot/index.ts";
 

@@ -15,14 +15,8 @@ import { after, before, test } from "node:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { BuildError, type Bytes, collect, digestOf, hexOf } from "../../core/index.ts";
 import { draftOf, has, temporaryStore, twoLayers } from "../../exporter/testing/fixture.ts";
-import {
-  type Image,
-  imageFromSnapshot,
-  loadArchive,
-  saveArchive,
-  snapshotOf,
-  writeLayout,
-} from "../index.ts";
+import { type Image, imageFromSnapshot, snapshotOf } from "../index.ts";
+import { loadArchive, saveArchive, writeLayout } from "./index.ts";
 
 const source = temporaryStore();
 const opened = [source];

@@ -1,0 +1,4 @@
+/** Archives and layouts: images that come from files and go to files. */
+export { replaceFile, writeLayout } from "./layout.ts";
+export { type LoadedImage, type LoadOptions, loadArchive } from "./load.ts";
+export { type ArchiveFormat, type ArchiveImage, saveArchive } from "./save.ts";

@@ -1,0 +1,126 @@
+import { BuildError } from "../core/index.ts";
+import type { Executor, ExitStatus } from "../executor/index.ts";
+import { type ExecOp, skipOutput } from "../llb/index.ts";
+import type { Snapshot } from "../snapshot/index.ts";
+import type { JobContext } from "../solver/index.ts";
+import type { ExecDependencies } from "./exec-dependencies.ts";
+import { openStepLog, type StepLog } from "./exec-log.ts";
+import { type PreparedMounts, prepareMounts } from "./exec-mounts.ts";
+import { type Ref, snapshotOf } from "./ref.ts";
+
+/** Runs the step in a sandbox; its changes to the root filesystem become a layer. */
+export async function runStep(
+  op: ExecOp,
+  inputs: readonly Ref[],
+  context: JobContext,
+  { layers, executor: getExecutor, root }: ExecDependencies,
+): Promise<readonly Ref[]> {
+  const rootMount = op.mounts.find((mount) => mount.dest === "/")!;
+  const base: Snapshot =
+    rootMount.input < 0 ? { layers: [] } : snapshotOf(inputs[rootMount.input], "the root filesystem of RUN");
+  const executor = await getExecutor();
+  const log = openStepLog(root, context);
+  const mounts = await prepareMounts(op, inputs, { layers, root, executor, context });
+  const upper = executor.createUpper();
+  try {
+    const lowers = await layers.directories(base, context.signal);
+    const status = await execute(op, executor, { lowers, upper }, mounts, log, context);
+    checkStatus(op, status, log);
+  } finally {
+    mounts.release();
+    log.close();
+  }
+  if (rootMount.output === skipOutput) return [];
+  const layer = await layers.adoptUpper(upper, context.signal);
+  return [{ kind: "snapshot", snapshot: { layers: [...base.layers, layer] } }];
+}
+
+function execute(
+  op: ExecOp,
+  executor: Executor,
+  root: { readonly lowers: readonly string[]; readonly upper: string },
+  mounts: PreparedMounts,
+  log: StepLog,
+  context: JobContext,
+): Promise<ExitStatus> {
+  const { meta } = op;
+  return executor.run(
+    root,
+    {
+      args: meta.args,
+      env: [...meta.env, ...proxyEnv(op)],
+      cwd: meta.cwd,
+      user: meta.user,
+      network: op.network === "unset" ? "default" : op.network,
+      hostname: meta.hostname,
+      extraHosts: meta.extraHosts,
+      ulimits: meta.ulimits,
+    },
+    mounts.mounts,
+    {
+      stdin: "ignore",
+      onOutput: (stream, data) => log.write(stream, data),
+      onWarning: (short) => context.emit({ kind: "warning", vertex: context.vertex, level: 1, short }),
+    },
+    context.signal,
+  );
+}
+
+/** Both spellings of each, as BuildKit passes them. */
+function proxyEnv({ meta: { proxyEnv } }: ExecOp): string[] {
+  if (proxyEnv === undefined) return [];
+  const pairs = [
+    ["HTTP_PROXY", proxyEnv.httpProxy],
+    ["HTTPS_PROXY", proxyEnv.httpsProxy],
+    ["FTP_PROXY", proxyEnv.ftpProxy],
+    ["NO_PROXY", proxyEnv.noProxy],
+    ["ALL_PROXY", proxyEnv.allProxy],
+  ] as const;
+  return pairs.flatMap(([name, value]) =>
+    value === "" ? [] : [`${name}=${value}`, `${name.toLowerCase()}=${value}`],
+  );
+}
+
+function checkStatus(op: ExecOp, status: ExitStatus, log: StepLog): void {
+  const valid = op.meta.validExitCodes.length > 0 ? op.meta.validExitCodes : [0];
+  if (valid.includes(status.code)) return;
+  const command = goQuote(op.meta.args.join(" "));
+  throw new BuildError(
+    "unknown",
+    `process ${command} did not complete successfully: exit code: ${status.code}`,
+    {
+      ...(status.code === 137 ? { hint: "137 is SIGKILL: the machine may have run out of memory" } : {}),
+      details: {
+        exitCode: status.code,
+        logTail: log.tail(),
+        ...(log.file() === undefined ? {} : { logFile: log.file()! }),
+      },
+    },
+  );
+}
+
+const shortEscapes: Readonly<Record<string, string>> = {
+  "\x07": "\\a",
+  "\b": "\\b",
+  "\f": "\\f",
+  "\n": "\\n",
+  "\r": "\\r",
+  "\t": "\\t",
+  "\v": "\\v",
+  "\\": "\\\\",
+  '"': '\\"',
+};
+
+/** Go's `%q`, which BuildKit's message is written with. */
+export function goQuote(text: string): string {
+  const escaped = text.replace(/["\\]|[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu, (character) => {
+    const short = shortEscapes[character];
+    if (short !== undefined) return short;
+    const code = character.codePointAt(0)!;
+    if (code < 0x80) return `\\x${code.toString(16).padStart(2, "0")}`;
+    return code > 0xffff
+      ? `\\U${code.toString(16).padStart(8, "0")}`
+      : `\\u${code.toString(16).padStart(4, "0")}`;
+  });
+  return `"${escaped}"`;
+}
