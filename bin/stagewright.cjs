@@ -17,7 +17,23 @@ var modulePath = path.join(__dirname, "..", "dist", "cli.js");
 if (process.env.STAGEWRIGHT_FROM_SOURCE || !require("fs").existsSync(modulePath)) {
   modulePath = path.join(__dirname, "..", "src", "cli", "main.ts");
 }
-require("module").enableCompileCache();
+enableCompileCache();
 import(require("url").pathToFileURL(modulePath).href).then(function (cli) {
   return cli.main(process.argv.slice(2));
 });
+
+// Compiled code is kept where nobody else can write: code planted there would be run. Node's own default is below the
+// directory for temporary files, which is everybody's. Without such a place (no home directory, a read-only one) there is no
+// cache, and the start takes longer. NODE_COMPILE_CACHE, when it is set, wins.
+function enableCompileCache() {
+  var root = process.geteuid && process.geteuid() === 0;
+  var given = process.env.XDG_CACHE_HOME;
+  var base = root ? "/var/cache" : given && path.isAbsolute(given) ? given : homeCache();
+  if (process.env.NODE_COMPILE_CACHE) require("module").enableCompileCache();
+  else if (base) require("module").enableCompileCache(path.join(base, "stagewright", "compiled"));
+}
+
+function homeCache() {
+  var home = process.env.HOME || require("os").homedir();
+  return home && path.isAbsolute(home) ? path.join(home, ".cache") : undefined;
+}
