@@ -29,10 +29,11 @@ export interface PreparedMount {
   readonly overlay?: OverlayMount;
 }
 
-/** Makes what a mount needs in the step's directory. */
+/** Makes what a mount needs in the step's directory. `root` are the lowers of the root filesystem, topmost first. */
 export function prepareMount(
   mount: Mount,
   index: number,
+  root: readonly string[],
   step: { readonly name: string; readonly path: string },
   link: (layer: string) => string,
   isOpaque: OpaqueTest,
@@ -40,12 +41,13 @@ export function prepareMount(
   switch (mount.type) {
     case "tmpfs": {
       const size = mount.sizeBytes ? [`size=${mount.sizeBytes}`] : [];
+      const mode = modeBelow(root, mount.target, isOpaque);
       return {
         oci: {
           destination: mount.target,
           type: "tmpfs",
           source: "tmpfs",
-          options: ["nosuid", ...(mount.readonly ? ["ro"] : []), ...size],
+          options: ["nosuid", ...mode, ...(mount.readonly ? ["ro"] : []), ...size],
         },
         point: { target: mount.target, type: "directory" },
       };
@@ -76,6 +78,12 @@ export function prepareMount(
       };
     }
   }
+}
+
+/** A tmpfs has the mode of the directory that it covers; runc sees to that, crun has to be told. */
+function modeBelow(root: readonly string[], target: string, isOpaque: OpaqueTest): string[] {
+  const { found } = resolveInLowers(root, target, isOpaque);
+  return found?.stats.isDirectory() ? [`mode=${(found.stats.mode & 0o7777).toString(8)}`] : [];
 }
 
 function bindOf(source: string, target: string, readonly: boolean, isDirectory?: boolean): PreparedMount {

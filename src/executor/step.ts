@@ -58,7 +58,7 @@ export function prepareStep(
   const runtimeRoot = join(host.state.path, "runtime");
   const log = inside("runtime.log");
   const { link } = host.state;
-  const extra = mounts.map((mount, index) => prepareMount(mount, index, step, link, host.isOpaque));
+  const extra = mounts.map((mount, index) => prepareMount(mount, index, topFirst, step, link, host.isOpaque));
   const setting = host.seccomp?.({ stepDir: step.path, runtimeState: join(runtimeRoot, id) });
 
   const { isOpaque } = host;
