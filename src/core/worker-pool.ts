@@ -101,11 +101,9 @@ function dispatch(): void {
     const entry = queue[0]!.entry.href;
     const idle = [...workers].filter((worker) => worker.job === undefined);
     let worker = idle.find((candidate) => candidate.entry === entry);
-    if (worker === undefined && workers.size >= poolSize) {
-      const stranger = idle[0];
-      if (stranger === undefined) return; // the next worker that finishes comes back here
-      drop(stranger);
-    }
+    // Workers of other kinds give way: what they hold is mostly garbage of their last job.
+    if (worker === undefined) for (const stranger of idle) drop(stranger);
+    if (worker === undefined && workers.size >= poolSize) return; // the next one that finishes comes back here
     const job = queue.shift()!;
     worker ??= start(entry);
     worker.job = job;

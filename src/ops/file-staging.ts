@@ -126,10 +126,12 @@ function stagingOf(state: State): Staging {
       return [...merged].map(([name, node]) => ({ name, node })).sort((a, b) => (a.name < b.name ? -1 : 1));
     },
     put(path, node) {
-      if (!staged.has(path) && lowerNode(path)?.type !== "directory") fresh.add(path);
+      // What a directory above hides stays hidden; saying it again for each of many files would cost.
+      const hidden = isHidden(fresh, path);
+      if (!hidden && !staged.has(path) && lowerNode(path)?.type !== "directory") fresh.add(path);
       if (node.type !== "directory") {
         forget(path);
-        fresh.add(path);
+        if (!hidden) fresh.add(path);
       }
       record(path, node);
     },

@@ -49,61 +49,75 @@ export interface Row {
 
 /** Collects rows; directories are closed after their children, and taken back when nothing came of them. */
 export function tableBuilder() {
-  const rows: Row[] = [];
-  const ends: number[] = [];
+  let columns = emptyColumns(1024);
+  const paths: BytePath[] = [];
+  const shared = new Set<number>();
+  const links = new Map<number, BytePath>();
   return {
     get count() {
-      return rows.length;
+      return paths.length;
     },
     add(row: Row): number {
-      return rows.push(row) - 1;
+      const at = paths.push(row.path) - 1;
+      if (at === columns.size.length) columns = resized(columns, 2 * at);
+      columns.type[at] = rowTypes.indexOf(row.type);
+      columns.mode[at] = row.mode;
+      columns.size[at] = row.size;
+      columns.mtime[at] = row.mtime;
+      columns.ctime[at] = row.ctime;
+      columns.dev[at] = row.dev;
+      columns.ino[at] = row.ino;
+      columns.rdev[at] = row.rdev;
+      columns.end[at] = at + 1;
+      columns.twin[at] = row.twin;
+      if (row.twin >= 0) shared.add(row.twin);
+      if (row.link !== undefined) links.set(at, row.link);
+      return at;
     },
     close(index: number): void {
-      ends[index] = rows.length;
+      columns.end[index] = paths.length;
     },
+    /** Takes back a directory that is the last row. */
     drop(index: number): void {
-      rows.length = index;
-      ends.length = Math.min(ends.length, index);
+      paths.length = index;
     },
-    finish: () => tableOf(rows, ends),
+    finish: (): TreeTable => ({
+      count: paths.length,
+      paths,
+      shared,
+      links,
+      ...resized(columns, paths.length),
+    }),
   };
 }
 
-function tableOf(rows: readonly Row[], ends: readonly number[]): TreeTable {
-  const count = rows.length;
-  const column = () => new Float64Array(count);
-  const table = {
-    count,
-    paths: rows.map((row) => row.path),
-    type: new Uint8Array(count),
-    mode: new Uint16Array(count),
-    size: column(),
-    mtime: column(),
-    ctime: column(),
-    dev: column(),
-    ino: column(),
-    rdev: column(),
-    end: new Int32Array(count),
-    twin: new Int32Array(count),
-    shared: new Set<number>(),
-    links: new Map<number, BytePath>(),
+type Columns = Pick<
+  TreeTable,
+  "type" | "mode" | "size" | "mtime" | "ctime" | "dev" | "ino" | "rdev" | "end" | "twin"
+>;
+
+function emptyColumns(length: number): Columns {
+  const doubles = () => new Float64Array(length);
+  return {
+    type: new Uint8Array(length),
+    mode: new Uint16Array(length),
+    size: doubles(),
+    mtime: doubles(),
+    ctime: doubles(),
+    dev: doubles(),
+    ino: doubles(),
+    rdev: doubles(),
+    end: new Int32Array(length),
+    twin: new Int32Array(length),
   };
-  for (let i = 0; i < count; i++) {
-    const row = rows[i]!;
-    table.type[i] = rowTypes.indexOf(row.type);
-    table.mode[i] = row.mode;
-    table.size[i] = row.size;
-    table.mtime[i] = row.mtime;
-    table.ctime[i] = row.ctime;
-    table.dev[i] = row.dev;
-    table.ino[i] = row.ino;
-    table.rdev[i] = row.rdev;
-    table.end[i] = ends[i] ?? i + 1;
-    table.twin[i] = row.twin;
-    if (row.twin >= 0) table.shared.add(row.twin);
-    if (row.link !== undefined) table.links.set(i, row.link);
-  }
-  return table;
+}
+
+/** A copy with room for `length` rows. */
+function resized(columns: Columns, length: number): Columns {
+  const copy = emptyColumns(length);
+  for (const [name, column] of Object.entries(columns))
+    copy[name as keyof Columns].set(column.length > length ? column.subarray(0, length) : column);
+  return copy;
 }
 
 /** Rows of the direct children of a directory's row. */
