@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmodSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { type Digest, digestOf, readIgnoreFile } from "../core/index.ts";
@@ -64,6 +64,17 @@ test("only what is selected counts", async () => {
   assert.equal(unmatched[0], unmatched[1]);
   const matched = await keysAround(files, "d/*.md", (root) => writeFileSync(join(root, "d/c.md"), "x"));
   assert.notEqual(matched[0], matched[1]);
+});
+
+test("what a source is counts, not only what it selects", async () => {
+  const toDirectory = await keysAround({ a: "1" }, "a", (root) => {
+    rmSync(join(root, "a"));
+    mkdirSync(join(root, "a"));
+    writeFileSync(join(root, "a/a"), "1");
+  });
+  assert.notEqual(toDirectory[0], toDirectory[1], "a directory is copied into the destination");
+  const toEmpty = await keysAround({ b: "1" }, "a*", (root) => mkdirSync(join(root, "a")));
+  assert.notEqual(toEmpty[0], toEmpty[1], "an empty directory makes the destination, no match makes nothing");
 });
 
 test("a large directory has the key of its files", async () => {

@@ -3,11 +3,11 @@ import { bytePathOf, type Digest, digestOfFields } from "../core/index.ts";
 import type { CopyAction, FileAction, FileOp } from "../llb/index.ts";
 import type { Ingredient } from "../solver/index.ts";
 import { hasWildcards, type LocalTree, rowFinder } from "../source/index.ts";
-import { followSource } from "./file-copy.ts";
-import { contentDigest, digestOfRows, digestOfSelected, type Selected, selectedBy } from "./file-digest.ts";
+import { followSource, sourcesOf } from "./file-copy.ts";
+import { contentDigest, digestOfRows, digestOfSelected, selectedBy } from "./file-digest.ts";
 import { type FileInput, openInput, treeOfLocal } from "./file-inputs.ts";
 import { withExplanation } from "./file-missing.ts";
-import { cleanPath, nameOf } from "./file-tree.ts";
+import { cleanPath, nameOf, type Tree } from "./file-tree.ts";
 
 /** Raised when the same definition and content give another layer. */
 const keyVersion = 1;
@@ -72,7 +72,7 @@ const explainedFiles = 500;
 export function digestSelection({ input, action }: SelectionTask): SelectionDigest {
   const from = openInput(input);
   try {
-    return selectionDigest(input.name, action, selectedBy(from, action));
+    return selectionDigest(input.name, action, from);
   } catch (error) {
     throw withExplanation(error, action, input, from);
   }
@@ -99,7 +99,7 @@ export async function digestLocalSelection(
       node.content?.kind === "host" ? [node.content.row] : [],
     );
     await tree.hash(rows, signal);
-    return selectionDigest(tree.name, action, selectedBy(from, action));
+    return selectionDigest(tree.name, action, from);
   } catch (error) {
     throw withExplanation(error, action, { kind: "local", ...tree }, from);
   }
@@ -119,8 +119,19 @@ function* rangeOf(start: number, end: number): Generator<number> {
   for (let row = start; row < end; row++) yield row;
 }
 
-function selectionDigest(name: string, action: CopyAction, selected: readonly Selected[]): SelectionDigest {
-  const digest = digestOfSelected(selected);
+/**
+ * What the sources are. What they select does not tell: an empty directory makes the destination where no match makes
+ * nothing, and a file takes the name of a destination below which a directory's file of the same name is put.
+ */
+function sourceTypes(from: Tree, action: CopyAction): string[] {
+  return sourcesOf(from, action).map(
+    (source) => from.lookup(followSource(from, source, action.followSymlink))?.type ?? "",
+  );
+}
+
+function selectionDigest(name: string, action: CopyAction, from: Tree): SelectionDigest {
+  const selected = selectedBy(from, action);
+  const digest = digestOfFields(...sourceTypes(from, action), digestOfSelected(selected));
   if (selected.length > explainedFiles)
     return { digest, ingredients: [{ name: `${name} ${action.src}`, value: digest }] };
   const ingredients = selected.map((each) => ({
