@@ -6,6 +6,7 @@ import { after, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { BuildError, type Bytes, digestOf, mediaTypes } from "../core/index.ts";
 import { draftOf, makeLayer, temporaryStore, twoLayers } from "../exporter/testing/fixture.ts";
+import { importRootfs } from "./archive/index.ts";
 import { normaliseTime } from "./go-json.ts";
 import { clampHistory, completeHistory } from "./history.ts";
 import {
@@ -17,7 +18,6 @@ import {
   imageFromSnapshot,
   imageRecordOf,
   imageSize,
-  importRootfs,
   inspectImage,
   layerSizes,
   parseConfig,

@@ -2,7 +2,6 @@ export { type ImageDraft, imageFromSnapshot } from "./build.ts";
 export { encodeConfig, parseConfig } from "./config.ts";
 export { goJson, goTime } from "./go-json.ts";
 export { type HistoryRow, historyRows } from "./history.ts";
-export { importRootfs, type RootfsImport } from "./import.ts";
 export { imageSize, inspectImage, layerSizes } from "./inspect.ts";
 export { type ImageRow, imageRows } from "./list.ts";
 export {

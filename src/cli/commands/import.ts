@@ -1,5 +1,6 @@
 import { createReadStream } from "node:fs";
-import { imageRecordOf, importRootfs } from "../../image/index.ts";
+import { importRootfs } from "../../image/archive/index.ts";
+import { imageRecordOf } from "../../image/index.ts";
 import { openLease } from "../../names/index.ts";
 import type { Command } from "../command.ts";
 import { interruption } from "../interruption.ts";

@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { existsSync, lstatSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { checkout, createSandbox, isRoot } from "./sandbox.ts";
+
+const sandbox = createSandbox("rebuild");
+const context = sandbox.files("app", {
+  Dockerfile: [
+    "FROM busybox AS build",
+    "WORKDIR /src",
+    "COPY . .",
+    ...(isRoot ? ["RUN wc -c files/* > /sizes"] : ["COPY files/a /sizes"]),
+    "FROM busybox",
+    "COPY --from=build /sizes /sizes",
+    "EXPOSE 80",
+    "",
+  ].join("\n"),
+  "files/a": "a",
+  "files/b": "bb",
+});
+const build = ["build", "-t", "app", "--progress", "plain", context];
+
+/** Loaded before the command line, to write down at its end what it loaded and started. */
+const witness = `
+const { writeFileSync } = require("node:fs");
+const { _cache: modules } = require("node:module");
+const threads = require("node:worker_threads");
+const workers = [];
+threads.Worker = class extends threads.Worker {
+  constructor(file, ...rest) { super(file, ...rest); workers.push(String(file)); }
+};
+process.on("exit", () => writeFileSync(process.env.WITNESS, JSON.stringify({ workers, modules: Object.keys(modules) })));
+`;
+
+/** Every entry of the store, with all that a write to it would change. */
+function entriesOf(store: string): string[] {
+  return readdirSync(store, { recursive: true, encoding: "utf8" })
+    .sort()
+    .map((path) => {
+      const { ino, size, mode, mtimeMs } = lstatSync(join(store, path));
+      // Blobs are touched on purpose: a collection that runs at the same time sees that they are in use.
+      return [path, ino, size, mode, path.startsWith("blobs/") ? "" : mtimeMs].join(" ");
+    });
+}
+
+async function witnessed(args: readonly string[]): Promise<{ workers: string[]; modules: string[] }> {
+  const file = join(sandbox.directory, "witness.json");
+  const script = join(sandbox.directory, "witness.cjs");
+  writeFileSync(script, witness);
+  await sandbox.ok(args, { env: { WITNESS: file, NODE_OPTIONS: `--require=${script}` } });
+  return JSON.parse(readFileSync(file, "utf8"));
+}
+
+describe("a build that finds everything in the cache", () => {
+  before(async () => {
+    await sandbox.ok(["bootstrap", "busybox"]);
+    await sandbox.ok(build);
+    await sleep(2100); // files that are younger are read again, in case they change within a tick of the clock
+    await sandbox.ok(build);
+  });
+
+  test("changes nothing in the store", async () => {
+    const before = entriesOf(sandbox.store);
+    const { stderr } = await sandbox.ok(build);
+    assert.match(stderr, /CACHED/);
+    assert.doesNotMatch(stderr, /COPY.*\n#\d+ DONE/);
+    assert.deepEqual(entriesOf(sandbox.store), before);
+  });
+
+  test("starts no thread and loads no native module", async () => {
+    const { workers, modules } = await witnessed(build);
+    assert.deepEqual(workers, []);
+    assert.deepEqual(
+      modules.filter((file) => /koffi|\.node$/.test(file)),
+      [],
+    );
+  });
+
+  test("where there is work to do, the same witness sees it", { skip: !isRoot }, async () => {
+    const { workers, modules } = await witnessed([...build, "--no-cache"]);
+    assert.ok(workers.length > 0 || modules.some((file) => file.includes("koffi")));
+  });
+});
+
+const dist = join(checkout, "dist");
+
+/** The bundle's file and all that it imports before it runs. */
+function loadedWith(file: string, seen = new Set<string>()): Set<string> {
+  if (seen.has(file)) return seen;
+  seen.add(file);
+  const text = readFileSync(join(dist, file), "utf8");
+  for (const [, imported = ""] of text.matchAll(/(?:\bfrom|\bimport) ?"\.\/([\w.-]+\.js)"/g))
+    loadedWith(imported, seen);
+  return seen;
+}
+
+test("what `build` loads at its start stays small", { skip: !existsSync(join(dist, "cli.js")) }, () => {
+  const command = /\bimport\("\.\/(build-\w+\.js)"\)/;
+  const entry = loadedWith("cli.js");
+  const [build] = [...entry].flatMap(
+    (file) => command.exec(readFileSync(join(dist, file), "utf8"))?.[1] ?? [],
+  );
+  assert.ok(build !== undefined, "the command line loads the build command on demand");
+  const files = [...loadedWith(build, entry)];
+  const size = files.reduce((sum, file) => sum + statSync(join(dist, file)).size, 0);
+  assert.ok(size <= 280_000, `${size} bytes in ${files.length} files`);
+  for (const file of files)
+    assert.doesNotMatch(
+      readFileSync(join(dist, file), "utf8"),
+      /\bfrom ?"node:|=process\.getBuiltinModule\("node:(https?|tls|child_process|worker_threads|process|fs\/promises)"\)/,
+      `${file} loads at its start what a cached build does not need`,
+    );
+});
