@@ -30,7 +30,7 @@ export function openLayerWriter(options: LayerWriterOptions): LayerWriter {
     const position = out.position();
     const digest = entry.type === "file" ? out.content(entry.path, content, digests) : undefined;
     last = digest;
-    index.add({ ...entry, size, position, digest });
+    index.add({ ...entry, size, position }, digest);
   }
 
   function hidden(path: BytePath, name: string): void {

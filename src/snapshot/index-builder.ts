@@ -31,7 +31,6 @@ export interface IndexedEntry {
   readonly xattrs?: ReadonlyMap<string, Uint8Array> | undefined;
   /** Where the content starts in the tar. */
   readonly position?: number;
-  readonly digest?: Uint8Array | undefined;
 }
 
 export interface BuiltIndex {
@@ -54,7 +53,8 @@ export interface BuiltIndex {
  *   whiteout replaces it.
  */
 export interface IndexBuilder {
-  add(entry: IndexedEntry): void;
+  /** `digest` is the sha256 of a file's content, where it is known; it is copied. */
+  add(entry: IndexedEntry, digest?: Uint8Array): void;
   whiteout(path: BytePath): void;
   opaque(path: BytePath): void;
   finish(): BuiltIndex;
@@ -67,6 +67,8 @@ interface Draft {
   readonly clearedAt: number;
   /** For a hardlink whose target is in this layer. */
   readonly target?: Draft;
+  /** Where the builder keeps the content's digest; -1 where it is not known. */
+  digest: number;
   implied: boolean;
 }
 
@@ -86,6 +88,7 @@ const impliedDirectory = { type: "directory", mode: 0o755, uid: 0, gid: 0, size:
 
 export function createIndexBuilder(): IndexBuilder {
   const drafts = new Map<BytePath, Draft>();
+  const digests = digestPool();
   /** With the moment at which each came. */
   const whiteouts = new Map<BytePath, number>();
   const opaques = new Map<BytePath, number>();
@@ -116,7 +119,7 @@ export function createIndexBuilder(): IndexBuilder {
     highest = path;
   }
 
-  function add(entry: IndexedEntry): void {
+  function add(entry: IndexedEntry, digest?: Uint8Array): void {
     checkParents(entry.path, "entry");
     noteOrder(entry.path);
     order++;
@@ -131,6 +134,7 @@ export function createIndexBuilder(): IndexBuilder {
       entry,
       order,
       clearedAt: clears ? order : (previous?.clearedAt ?? 0),
+      digest: digest === undefined ? -1 : digests.keep(digest),
       implied: false,
       ...(target === undefined ? {} : { target }),
     });
@@ -158,6 +162,7 @@ export function createIndexBuilder(): IndexBuilder {
           entry: { path: above, ...impliedDirectory },
           order: 0,
           clearedAt: 0,
+          digest: -1,
           implied: true,
         });
         if (above === "") break;
@@ -201,9 +206,11 @@ export function createIndexBuilder(): IndexBuilder {
       if (name === undefined) {
         promoted.set(original, path);
         draft.entry = { ...original.entry, path };
+        draft.digest = original.digest;
       } else {
         const { mode, uid, gid, mtime } = original.entry;
         draft.entry = { path, type: "hardlink", linkname: name, mode, uid, gid, mtime, size: 0 };
+        draft.digest = -1;
       }
     }
   }
@@ -232,7 +239,7 @@ export function createIndexBuilder(): IndexBuilder {
       const draft = drafts.get(path);
       return draft === undefined ? { path, type: "whiteout" } : { path, type: draft.entry.type, draft };
     });
-    return encode(records, opaques);
+    return encode(records, opaques, digests);
   }
 
   return {
@@ -265,9 +272,36 @@ function sorted(paths: BytePath[]): BytePath[] {
   return paths;
 }
 
-function encode(records: readonly Record[], opaques: ReadonlyMap<BytePath, unknown>): BuiltIndex {
+/** Digests in one growing piece of memory: a buffer for each would cost several times its content. */
+interface DigestPool {
+  keep(digest: Uint8Array): number;
+  at(number: number): Uint8Array;
+}
+
+function digestPool(): DigestPool {
+  let bytes = new Uint8Array(0);
+  let count = 0;
+  return {
+    keep(digest) {
+      if (digestSize * count === bytes.length) {
+        const grown = new Uint8Array(Math.max(64 * digestSize, 2 * bytes.length));
+        grown.set(bytes);
+        bytes = grown;
+      }
+      bytes.set(digest, digestSize * count);
+      return count++;
+    },
+    at: (number) => bytes.subarray(digestSize * number, digestSize * (number + 1)),
+  };
+}
+
+function encode(
+  records: readonly Record[],
+  opaques: ReadonlyMap<BytePath, unknown>,
+  digests: DigestPool,
+): BuiltIndex {
   const extras = records.map(({ draft }) => (draft === undefined ? undefined : extraOf(draft.entry)));
-  const withDigests = records.some(({ draft }) => draft?.entry.digest !== undefined);
+  const withDigests = records.some(({ draft }) => draft !== undefined && draft.digest >= 0);
   const heap = headerSize + records.length * (recordSize + (withDigests ? digestSize : 0));
   let heapSize = 4; // offset 0 means "no extra"
   for (let i = 0; i < records.length; i++) heapSize += records[i]!.path.length + (extras[i]?.length ?? 0);
@@ -303,8 +337,8 @@ function encode(records: readonly Record[], opaques: ReadonlyMap<BytePath, unkno
       extra.copy(bytes, heap + free);
       free += extra.length;
     }
-    if (entry.digest !== undefined)
-      bytes.set(entry.digest, headerSize + records.length * recordSize + i * digestSize);
+    const digest = record.draft!.digest;
+    if (digest >= 0) bytes.set(digests.at(digest), headerSize + records.length * recordSize + i * digestSize);
     if (entry.type === "file") contentSize += entry.size;
     if (implied && record.path !== "") dependsOnLower = true;
     if (entry.type === "hardlink" && record.draft?.target === undefined) dependsOnLower = true;
