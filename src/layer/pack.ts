@@ -1,4 +1,4 @@
-import { BuildError } from "../core/index.ts";
+import { BuildError, type BytePath, textOf } from "../core/index.ts";
 import type { LayerSource } from "../snapshot/index.ts";
 import { entryAt, flagsAt, loadIndex, pathAt, recordFlags, typeAt, viewOf } from "../snapshot/index.ts";
 import type { PackedLayer } from "./types.ts";
@@ -18,6 +18,7 @@ export function packLayer(source: LayerSource, file: string): PackedLayer {
         writer.whiteout(path);
         continue;
       }
+      refuseWhiteoutName(path);
       const entry = entryAt(index, record, path);
       if (entry.type === "file") {
         const content = view.open(path);
@@ -36,4 +37,14 @@ export function packLayer(source: LayerSource, file: string): PackedLayer {
   } finally {
     view.close();
   }
+}
+
+/** A step may make such files for its own ends; in an image they would delete something when it is unpacked. */
+function refuseWhiteoutName(path: BytePath): void {
+  if (!path.startsWith(".wh.", path.lastIndexOf("/") + 1)) return;
+  throw new BuildError(
+    "failed-precondition",
+    `/${textOf(path)}: image layers cannot hold a file whose name begins with .wh.`,
+    { hint: "remove or rename it in the RUN that makes it" },
+  );
 }

@@ -458,6 +458,15 @@ describe("what goes wrong", () => {
     );
   });
 
+  test("a file that would become a whiteout is refused when the layer is packed", needsRoot, async () => {
+    const store = openStore();
+    const upper = fresh("upper");
+    fs.mkdirSync(join(upper, "d"), { recursive: true });
+    fs.writeFileSync(join(upper, "d", ".wh.x"), "");
+    const id = await store.layers.adoptUpper(upper);
+    await assert.rejects(store.layers.tar(id), /\/d\/\.wh\.x: image layers cannot hold/);
+  });
+
   test("what a killed process left is not a layer", needsRoot, async () => {
     const store = openStore();
     const id = await layer(store, (w) => w.add(file("f"), bytes("x")));
