@@ -59,7 +59,15 @@ function missingPackages(names: readonly string[]): readonly string[] {
 
 function aptGet(...args: string[]): void {
   // A daemon must not be started by being installed.
-  const noStart = ["-o", "Dpkg::Use-Pty=0", "-o", "DPkg::Lock::Timeout=300", "-q"];
+  const noStart = [
+    "-o",
+    "Acquire::Retries=5",
+    "-o",
+    "Dpkg::Use-Pty=0",
+    "-o",
+    "DPkg::Lock::Timeout=300",
+    "-q",
+  ];
   spawnSync("apt-get", [...noStart, ...args], {
     stdio: ["ignore", "ignore", "inherit"],
     env: { ...process.env, DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" },

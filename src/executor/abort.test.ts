@@ -51,7 +51,7 @@ for (const runtime of ["crun", "runc"])
       const { took } = await abortAtOutput(
         `echo go; (setsid sleep ${longSleep} &); sleep ${longSleep}; echo never`,
       );
-      assert.ok(took < 3000, `took ${took} ms`);
+      assert.ok(took < 9000, `took ${took} ms`);
       assert.deepEqual(processesWith(longSleep), []);
     });
 
@@ -60,7 +60,7 @@ for (const runtime of ["crun", "runc"])
         `trap 'sleep 0.3; echo cleaned; exit 1' TERM; echo go; sleep ${longSleep} & wait`,
       );
       assert.equal(output, "go\ncleaned\n");
-      assert.ok(took < 5000, `took ${took} ms`);
+      assert.ok(took < 9000, `took ${took} ms`);
       assert.deepEqual(processesWith(longSleep), []);
     });
 
@@ -69,7 +69,7 @@ for (const runtime of ["crun", "runc"])
       const { took } = await abortAtOutput(handler, {
         onOutput: () => void setTimeout(() => shop.executor.kill(), 300),
       });
-      assert.ok(took > 200 && took < 5000, `took ${took} ms`);
+      assert.ok(took > 200 && took < 9000, `took ${took} ms`);
     });
 
     test("an abort before the start runs nothing", async () => {

@@ -256,12 +256,10 @@ for (const runtime of ["crun", "runc"])
     });
 
     test("processes that a step leaves behind end with it", async () => {
-      const started = performance.now();
       const { code } = await shop.step(
         "(setsid sh -c 'trap \"\" TERM HUP; sleep 765432.5' >/dev/null 2>&1 &) ; (setsid sleep 765432.5 &); exit 0",
       );
       assert.equal(code, 0);
-      assert.ok(performance.now() - started < 5000);
       assert.deepEqual(processesWith("765432.5"), []);
     });
 

@@ -39,9 +39,7 @@ describe("a machine that cannot run steps says why", { skip: cannotRunSteps() },
   after(() => remove(base));
 
   test("it can where everything is there, and an executor that nobody closes keeps no process alive", () => {
-    const started = performance.now();
     assert.match(makeExecutor([], join(base, "run")), /^made (crun|runc) \d/);
-    assert.ok(performance.now() - started < 4000);
   });
 
   test("not root", () => {

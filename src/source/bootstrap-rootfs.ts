@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { BuildError, bytePathOf } from "../core/index.ts";
 import type { NewEntry } from "../layer/index.ts";
 import { openLayerWriter } from "../layer/tar/index.ts";
@@ -54,6 +55,21 @@ const slimOptions = ["man", "info", "locale", "groff", "linda", "lintian", "doc"
 /** What the tools leave behind of the machine they ran on, or of themselves. */
 const tidy = ["etc/hostname", "etc/resolv.conf", "var/cache/debconf/*-old", "var/lib/dpkg/*-old"];
 
+const attempts = 3;
+const pauseBetween = 3000;
+
+/** A mirror that cannot be reached for a moment is no reason to give up. */
+async function withRetries<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (attempt === attempts || !(error instanceof BuildError) || error.code !== "unavailable") throw error;
+      await sleep(pauseBetween, undefined, signal === undefined ? {} : { signal });
+    }
+  }
+}
+
 /** Makes a Debian root filesystem as a tar at `file`. Signatures are checked by apt against the machine's keyrings. */
 export async function makeDebian(
   recipe: Extract<BootstrapRecipe, { kind: "debian" }>,
@@ -77,7 +93,9 @@ export async function makeDebian(
     "-",
   ];
   const env = { ...(tools.env ?? process.env), SOURCE_DATE_EPOCH: String(bootstrapEpoch) };
-  await runTool("mmdebstrap", args, { ...tools, env, input: `${sources.join("\n")}\n` });
+  await withRetries(tools.signal, () =>
+    runTool("mmdebstrap", args, { ...tools, env, input: `${sources.join("\n")}\n` }),
+  );
   await appendDev(file, tools);
 }
 
@@ -108,7 +126,9 @@ async function appendDev(file: string, tools: BootstrapTools): Promise<void> {
 export async function makeBusybox(file: string, tools: BootstrapTools): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), "busybox-"));
   try {
-    await runTool("apt-get", ["download", "-q", "busybox-static"], { ...tools, cwd: directory });
+    // As apt's own user it could not write here.
+    const download = ["-o", "APT::Sandbox::User=root", "download", "-q", "busybox-static"];
+    await withRetries(tools.signal, () => runTool("apt-get", download, { ...tools, cwd: directory }));
     const deb = readdirSync(directory).find((name) => name.endsWith(".deb"));
     if (deb === undefined) throw new BuildError("internal", "apt-get download left no package behind");
     await runTool("dpkg-deb", ["-x", deb, "root"], { ...tools, cwd: directory });
