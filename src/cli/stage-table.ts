@@ -1,5 +1,6 @@
 import type { SizeReport, StageReport } from "../build/index.ts";
 import { displayWidth, formatSize } from "./progress/format.ts";
+import { counted } from "./text-table.ts";
 
 /** Names of bases are cut to this, so that the table fits a terminal. */
 const widestName = 40;
@@ -29,7 +30,7 @@ export function stageTable(report: SizeReport, result: string): string {
 }
 
 function summary(report: SizeReport, result: string): string {
-  const count = `${report.imageLayers} layer${report.imageLayers === 1 ? "" : "s"}`;
+  const count = counted(report.imageLayers, "layer");
   const known = report.stages.every((stage) => !stage.needed || stage.size !== undefined);
   const behind = report.leftBehind > 0 ? `; left behind: ${known ? "" : "at least "}` : "";
   const size = behind === "" ? "" : formatSize(report.leftBehind, 3);

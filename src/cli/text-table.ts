@@ -42,3 +42,8 @@ function count(amount: number, unit: string): string {
 export function shortId(digest: string): string {
   return digest.replace(/^sha256:/, "").slice(0, 12);
 }
+
+/** `1 layer`, `2 layers`. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}

@@ -5,7 +5,7 @@ import type { Call, Command } from "../command.ts";
 import { interruption } from "../interruption.ts";
 import { createDisplay, progressKind, stderrTerminal } from "../progress/index.ts";
 import { stageTable } from "../stage-table.ts";
-import { shortId } from "../text-table.ts";
+import { counted, shortId } from "../text-table.ts";
 import { buildFlags } from "./build-flags.ts";
 import { pairsOf, platformOf, writeWhole } from "./common.ts";
 
@@ -104,10 +104,27 @@ function checkedName(name: string): string {
 
 function outputsOf(call: Call): readonly Output[] {
   const outputs = call.all("output").map(parseOutput);
+  const toStdout = outputs.filter(isStdout).length;
+  if (toStdout > 1)
+    throw new BuildError("invalid-argument", "only one output can go to standard output", {
+      hint: "give the others a dest",
+    });
+  if (toStdout === 1 && process.stdout.isTTY)
+    throw new BuildError(
+      "failed-precondition",
+      "the output is an archive, and standard output is a terminal",
+      {
+        hint: "give it a file with dest=FILE, or use a pipe",
+      },
+    );
   if (outputs.length === 0) return [{ type: "image", names: [] }];
   if (call.is("load") && !outputs.some(({ type }) => type === "image"))
     return [{ type: "image", names: [] }, ...outputs];
   return outputs;
+}
+
+function isStdout(output: Output): boolean {
+  return "dest" in output && output.dest === "-";
 }
 
 function networkOf(text: string | undefined): { network?: "default" | "none" | "host" } {
@@ -137,7 +154,7 @@ function madeThing({ names, imageId }: BuildResult, outputs: readonly Output[]):
   if (names.length > 0)
     return `Image ${names.map((name) => familiarReference(parseReference(name))).join(", ")}`;
   if (imageId !== undefined) return `Image ${shortId(imageId)}`;
-  const places = outputs.flatMap((output) => ("dest" in output && output.dest !== "-" ? output.dest : []));
+  const places = outputs.flatMap((output) => ("dest" in output && !isStdout(output) ? output.dest : []));
   return places.length === 0 ? "Root filesystem" : `Root filesystem in ${places.join(", ")}`;
 }
 
@@ -147,5 +164,5 @@ function warningText(warnings: readonly WarningEvent[]): string {
     const line = ranges?.[0]?.start.line;
     return ` - ${rule === undefined ? "" : `${rule}: `}${short}${line === undefined ? "" : ` (line ${line})`}\n`;
   });
-  return `\n ${warnings.length} warning${warnings.length === 1 ? "" : "s"} found:\n${lines.join("")}`;
+  return `\n ${counted(warnings.length, "warning")} found:\n${lines.join("")}`;
 }

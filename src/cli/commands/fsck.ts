@@ -1,6 +1,7 @@
 import { fsck } from "../../store/index.ts";
 import type { Command } from "../command.ts";
 import { interruption } from "../interruption.ts";
+import { counted } from "../text-table.ts";
 import { rootFlag, storeOf } from "./common.ts";
 
 export const command: Command = {
@@ -26,7 +27,7 @@ export const command: Command = {
     } finally {
       stop.end();
     }
-    process.stdout.write(count === 0 ? "Nothing is wrong.\n" : `${count} problem${count === 1 ? "" : "s"}\n`);
+    process.stdout.write(count === 0 ? "Nothing is wrong.\n" : `${counted(count, "problem")}\n`);
     return count === 0 ? 0 : 1;
   },
 };

@@ -1,5 +1,5 @@
-import { familiarRepository, parseReference } from "../../core/index.ts";
-import { imageSize, readImage } from "../../image/index.ts";
+import { parseReference, parseRepositoryReference } from "../../core/index.ts";
+import { type ImageRow, imageRows } from "../../image/index.ts";
 import type { ImageRecord } from "../../names/index.ts";
 import type { Store } from "../../store/index.ts";
 import type { Call, Command } from "../command.ts";
@@ -33,34 +33,31 @@ function list(call: Call, store: Store): string {
     .list()
     .filter((record) => record.name !== undefined || call.is("all"))
     .filter((record) => filter === undefined || matches(record, filter));
-  const id = (record: ImageRecord) => (call.is("no-trunc") ? record.id : shortId(record.id));
-  if (call.is("quiet")) return records.map((record) => `${id(record)}\n`).join("");
+  const rows = imageRows(records, store);
+  const id = (row: ImageRow) => (call.is("no-trunc") ? row.id : shortId(row.id));
+  if (call.is("quiet")) return [...new Set(rows.map((row) => `${id(row)}\n`))].join("");
   const digests = call.is("digests");
   const head = ["REPOSITORY", "TAG", ...(digests ? ["DIGEST"] : []), "IMAGE ID", "CREATED", "SIZE"];
-  const rows = records.map((record) => {
-    const image = readImage(store.content, record.manifest);
-    return [
-      ...nameColumns(record),
-      ...(digests ? [record.target.digest] : []),
-      id(record),
-      ago(image.config.created),
-      formatSize(imageSize(image, store), 3),
-    ];
-  });
-  return textTable(head, rows);
-}
-
-function nameColumns({ name }: ImageRecord): [string, string] {
-  if (name === undefined) return ["<none>", "<none>"];
-  const reference = parseReference(name);
-  return [familiarRepository(reference), reference.tag ?? "<none>"];
+  const cells = rows.map((row) => [
+    row.repository ?? "<none>",
+    row.tag ?? "<none>",
+    ...(digests ? [row.digest] : []),
+    id(row),
+    ago(row.created),
+    row.problem === undefined ? formatSize(row.size, 3) : `damaged: ${row.problem}`,
+  ]);
+  return textTable(head, cells);
 }
 
 /** `debian` is every tag of it, `debian:12` that one. */
 function matches({ name }: ImageRecord, filter: string): boolean {
   if (name === undefined) return false;
   const have = parseReference(name);
-  const want = parseReference(filter);
-  const tagged = /:[^/]+$/.test(filter);
-  return have.domain === want.domain && have.path === want.path && (!tagged || have.tag === want.tag);
+  const want = parseRepositoryReference(filter);
+  return (
+    have.domain === want.domain &&
+    have.path === want.path &&
+    (want.tag === undefined || have.tag === want.tag) &&
+    (want.digest === undefined || have.digest === want.digest)
+  );
 }

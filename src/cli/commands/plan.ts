@@ -2,6 +2,7 @@ import { plan } from "../../build/index.ts";
 import { BuildError } from "../../core/index.ts";
 import type { BuildPlan, PlannedStage } from "../../frontend/index.ts";
 import type { Command } from "../command.ts";
+import { counted } from "../text-table.ts";
 import { buildFlags } from "./build-flags.ts";
 import { pairsOf, platformOf } from "./common.ts";
 
@@ -45,7 +46,7 @@ function planText({ stages, target }: BuildPlan): string {
   const skipped = stages.length - run.length;
   const steps = run.reduce((sum, stage) => sum + stage.steps.length, 0);
   const label = labelOf(stages[target] as PlannedStage);
-  return `${blocks.join("\n")}\nTarget ${label}: ${run.length} stages with ${steps} steps to build, ${skipped} skipped.\n`;
+  return `${blocks.join("\n")}\nTarget ${label}: ${counted(run.length, "stage")} with ${counted(steps, "step")} to build, ${skipped} skipped.\n`;
 }
 
 function stageText(stage: PlannedStage, stages: readonly PlannedStage[], target: boolean): string {

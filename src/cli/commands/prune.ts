@@ -4,6 +4,7 @@ import { type PruneOptions, prune } from "../../store/index.ts";
 import type { Command } from "../command.ts";
 import { interruption } from "../interruption.ts";
 import { formatSize } from "../progress/format.ts";
+import { counted } from "../text-table.ts";
 import { rootFlag, storeOf } from "./common.ts";
 
 export const command: Command = {
@@ -26,9 +27,9 @@ export const command: Command = {
   maxArgs: 0,
   examples: ["stagewright prune", "stagewright prune --all --filter until=24h"],
   run: async (call) => {
+    const until = untilOf(call.all("filter"));
     const store = storeOf(call);
     if (!call.is("force") && !call.is("dry-run") && !(await confirmed(call.is("all")))) return 1;
-    const until = untilOf(call.all("filter"));
     const stop = interruption();
     try {
       const options: PruneOptions = {
@@ -41,8 +42,8 @@ export const command: Command = {
       const { images, records, layers, blobs, bytes } = await prune(store, options);
       const would = call.is("dry-run") ? "would be " : "";
       process.stdout.write(
-        `${images.length} images, ${records.length} cached steps, ${layers.length} layers and ${blobs.length} blobs ${would}removed\n` +
-          `Total reclaimed space: ${formatSize(bytes, 4)}\n`,
+        `${counted(images.length, "image")}, ${counted(records.length, "cached step")}, ${counted(layers.length, "layer")} and ${counted(blobs.length, "blob")} ${would}removed\n` +
+          `${call.is("dry-run") ? "Reclaimable" : "Total reclaimed"} space: ${formatSize(bytes, 4)}\n`,
       );
     } finally {
       stop.end();
