@@ -1,6 +1,7 @@
 export { contentDigest } from "./content-digest.ts";
-export type { BuiltIndex, IndexBuilder, IndexedEntry } from "./index-builder.ts";
+export type { IndexBuilder } from "./index-builder.ts";
 export { createIndexBuilder } from "./index-builder.ts";
+export type { BuiltIndex, IndexedEntry } from "./index-encoder.ts";
 export type { LayerIndex } from "./index-format.ts";
 export {
   entryAt,
