@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
   chmodSync,
@@ -131,8 +131,10 @@ function fixtureLayer(): TarInput[] {
   ];
 }
 
-/** Path of /bin/busybox out of busybox-static, from the machine's own archive; kept in `cache`. */
+/** Path of the busybox of busybox-static: as installed, or from the machine's own archive and then kept in `cache`. */
 function busyboxOfDebian(cache: string): string {
+  const installed = installedBusybox();
+  if (installed !== undefined) return installed;
   const kept = join(cache, "busybox-static", "busybox");
   if (existsSync(kept)) return kept;
   mkdirSync(dirname(kept), { recursive: true });
@@ -158,6 +160,11 @@ function busyboxOfDebian(cache: string): string {
   } finally {
     rmSync(download, { recursive: true, force: true });
   }
+}
+
+function installedBusybox(): string | undefined {
+  const { stdout } = spawnSync("dpkg-query", ["--listfiles", "busybox-static"], { encoding: "utf8" });
+  return stdout?.split("\n").find((path) => path.endsWith("/bin/busybox") && existsSync(path));
 }
 
 function writeImage(

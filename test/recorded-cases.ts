@@ -15,8 +15,7 @@ export type Bases = readonly BaseImage[];
 /** Makes the images that cases start from and loads them into the sandbox's store, where `FROM` finds them by digest. */
 export async function loadBases(sandbox: Sandbox): Promise<Bases> {
   const layouts = join(sandbox.directory, "bases");
-  const cache = process.env.STAGEWRIGHT_PEERS ?? "/var/cache/stagewright/peers";
-  const bases = makeBaseImages(layouts, cache);
+  const bases = makeBaseImages(layouts, sandbox.directory);
   for (const { name } of bases) await sandbox.ok(["load", "-q", "-i", join(layouts, name)]);
   return bases;
 }
