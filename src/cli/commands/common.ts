@@ -1,5 +1,5 @@
 import { renameSync, rmSync, writeFileSync } from "node:fs";
-import { BuildError, type Platform, parsePlatform } from "../../core/index.ts";
+import { BuildError, type Platform, parsePlatform, toBuildError } from "../../core/index.ts";
 import { openStore, type Store } from "../../store/index.ts";
 import type { Call, Flag } from "../command.ts";
 
@@ -54,6 +54,15 @@ export function writeWhole(path: string, text: string): void {
     renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });
-    throw error;
+    throw cannotWrite(path, error);
   }
+}
+
+/** The error of a file that could not be written, by the name that the user knows. */
+export function cannotWrite(path: string, error: unknown): BuildError {
+  const { code, message, hint } = toBuildError(error);
+  return new BuildError(code, `cannot write ${path}: ${message.replace(/^.*: /s, "")}`, {
+    hint,
+    cause: error,
+  });
 }

@@ -1,4 +1,5 @@
-import { createReadStream } from "node:fs";
+import { createReadStream, statSync } from "node:fs";
+import { BuildError } from "../../core/index.ts";
 import { importRootfs } from "../../image/archive/index.ts";
 import { imageRecordOf } from "../../image/index.ts";
 import { openLease } from "../../names/index.ts";
@@ -27,6 +28,10 @@ export const command: Command = {
     const lease = openLease(store.root);
     try {
       await lease.begin();
+      if (file !== "-" && statSync(file).isDirectory())
+        throw new BuildError("invalid-argument", `${file} is a directory`, {
+          hint: `pack it first: tar c -C ${file} . | stagewright import - NAME`,
+        });
       const data = file === "-" ? process.stdin : createReadStream(file);
       const options = {
         ...(message === undefined ? {} : { message }),

@@ -6,7 +6,7 @@ import { openLease } from "../../names/index.ts";
 import type { Store } from "../../store/index.ts";
 import type { Command } from "../command.ts";
 import { interruption } from "../interruption.ts";
-import { rootFlag, storeOf } from "./common.ts";
+import { cannotWrite, rootFlag, storeOf } from "./common.ts";
 
 export const command: Command = {
   name: "save",
@@ -36,7 +36,7 @@ export const command: Command = {
       await lease.begin();
       const archive = saveArchive(imagesOf(call.args, store), format, store.content, stop.signal);
       if (output === undefined || output === "-") await pipeline(archive, process.stdout, { end: false });
-      else await writeFile(archive, output);
+      else await writeFile(archive, output, stop.signal);
     } finally {
       lease.release();
       stop.end();
@@ -57,13 +57,17 @@ function imagesOf(texts: readonly string[], store: Store): ArchiveImage[] {
   return [...images.values()];
 }
 
-async function writeFile(archive: AsyncIterable<Uint8Array>, path: string): Promise<void> {
+async function writeFile(
+  archive: AsyncIterable<Uint8Array>,
+  path: string,
+  signal: AbortSignal,
+): Promise<void> {
   const temporary = `${path}.${process.pid}.tmp`;
   try {
     await pipeline(archive, createWriteStream(temporary));
     renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });
-    throw error;
+    throw signal.aborted ? error : cannotWrite(path, error);
   }
 }

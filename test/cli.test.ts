@@ -1,0 +1,278 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { before, describe, test } from "node:test";
+import { createSandbox, finished, isRoot, launcher, type Output, tool } from "./sandbox.ts";
+
+const sandbox = createSandbox("cli");
+const at = (name: string) => join(sandbox.directory, name);
+
+async function fails(args: readonly string[], code: number, ...patterns: readonly RegExp[]): Promise<Output> {
+  const output = await sandbox.run(args);
+  const what = `stagewright ${args.join(" ")}\n${output.stdout}\n${output.stderr}`;
+  assert.equal(output.code, code, what);
+  for (const pattern of patterns) assert.match(output.stderr, pattern, what);
+  assert.doesNotMatch(output.stderr, /\n {4}at /, "a stack trace");
+  return output;
+}
+
+/** A shell command line in which `stagewright` is ours. */
+function shell(line: string): Promise<Output> {
+  const script = `stagewright() { "${process.execPath}" "${launcher}" "$@"; }\n${line}`;
+  const env = { ...process.env, STAGEWRIGHT_ROOT: sandbox.store };
+  return finished(spawn("bash", ["-c", script], { cwd: sandbox.directory, env }));
+}
+
+before(async () => {
+  await sandbox.ok(["bootstrap", "busybox"]);
+  sandbox.files("app", {
+    "a.txt": "a\n",
+    Dockerfile: `FROM busybox AS assets
+WORKDIR /assets
+FROM assets AS unused
+COPY a.txt /unused
+FROM scratch
+COPY --from=assets /bin/busybox /bin/
+COPY a.txt /
+CMD ["/bin/busybox", "cat", "/a.txt"]
+`,
+  });
+});
+
+describe("build", () => {
+  test("names, id file and metadata agree with what is in the store", async () => {
+    const files = ["--iidfile", at("id"), "--metadata-file", at("metadata.json")];
+    const built = await sandbox.ok(["build", "-t", "app:1", "-t", "app:2", "-q", ...files, at("app")]);
+    const id = built.stdout.trim();
+    assert.match(id, /^sha256:[0-9a-f]{64}$/);
+    assert.equal(built.stderr, "");
+    assert.equal(readFileSync(at("id"), "utf8"), id);
+    const metadata = JSON.parse(readFileSync(at("metadata.json"), "utf8"));
+    assert.equal(metadata["containerimage.config.digest"], id);
+    assert.equal(metadata["image.name"], "docker.io/library/app:1,docker.io/library/app:2");
+    const images = await sandbox.ok(["images", "--no-trunc", "-q", "app"]);
+    assert.equal(images.stdout, `${id}\n`);
+    assert.ok(!readdirSync(sandbox.directory).some((name) => name.endsWith(".tmp")));
+  });
+
+  test("the table tells sizes, what was skipped and why", async () => {
+    const { stderr } = await sandbox.ok(["build", "-t", "app", at("app")]);
+    assert.match(stderr, /^ {2}assets {3}busybox +\S+MB$/m);
+    assert.match(stderr, /^ {2}unused {3}assets +- {2}skipped: not needed by target stage-2$/m);
+    assert.match(stderr, /^ {2}stage-2 {2}scratch +\S+MB {2}the image$/m);
+    assert.match(stderr, /^Image app:latest: \S+MB in 2 layers; left behind: \S+MB$/m);
+    const files = await sandbox.ok(["build", "-o", at("out"), at("app")]);
+    assert.match(files.stderr, /^Root filesystem in .*\/out: /m);
+  });
+
+  test("an archive on standard output comes without the progress, and never goes to a terminal", async () => {
+    const piped = await shell("stagewright build -q -o - app | tar t");
+    assert.match(piped.stdout, /^\.?\/?a\.txt$/m);
+    assert.equal(piped.stderr, "");
+    const command = `"${process.execPath}" "${launcher}" build -o - app`;
+    const env = { STAGEWRIGHT_ROOT: sandbox.store };
+    const child = spawn("script", ["-qec", command, "/dev/null"], {
+      cwd: sandbox.directory,
+      env: { ...process.env, ...env },
+    });
+    const shown = await finished(child);
+    assert.equal(shown.code, 1);
+    assert.match(shown.stdout, /standard output is a terminal/);
+    await fails(["build", "-o", "-", "-o", "type=oci,dest=-", at("app")], 1, /only one output/);
+  });
+
+  test("progress of every kind goes to standard error", async () => {
+    const raw = await sandbox.ok(["build", "--progress", "rawjson", at("app")]);
+    assert.equal(raw.stdout, "");
+    const events = raw.stderr
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    assert.ok(events.some((event) => event.vertexes?.[0].cached === true));
+    const env = { BUILDKIT_PROGRESS: "plain" };
+    assert.match(
+      (await sandbox.ok(["build", at("app")], { env })).stderr,
+      /^#\d+ \[assets 1\/2\] FROM .*\n#\d+ CACHED$/m,
+    );
+    const tty = await sandbox.ok(["build", "--progress", "tty", at("app")]);
+    assert.match(tty.stderr, /\[\+\] Building \d+\.\ds \(\d+\/\d+\) FINISHED/);
+    assert.ok(tty.stderr.lastIndexOf("\u001b[?25h") > tty.stderr.lastIndexOf("\u001b[?25l"));
+    await fails(["build", "--progress", "loud", at("app")], 1, /invalid progress mode "loud"/);
+  });
+
+  test("flags that ask for what is not done are refused by name", async () => {
+    for (const flag of ["--push", "--secret=id=x", "--ssh=default", "--sbom", "--provenance=max", "--squash"])
+      await fails(["build", flag, at("app")], 1, new RegExp(`${flag.split("=")[0]} is not supported: `));
+    await sandbox.ok(["build", "--provenance=false", "--sbom=false", "--rm", "--load", at("app")]);
+    await fails(
+      ["build", "--taget", "x", "."],
+      125,
+      /unknown flag: --taget\nHint: did you mean --target/,
+      /^Usage: /m,
+    );
+    await fails(["build"], 125, /requires exactly 1 argument/);
+    await fails(["build", "-o", "type=registry", at("app")], 1, /type=registry is not supported/);
+  });
+
+  test("a missing source tells where it is", async () => {
+    sandbox.files("missing", { "main.go": "", "secret.key": "", ".dockerignore": "# no keys\n*.key\n" });
+    const cases: readonly (readonly [string, RegExp])[] = [
+      ["COPY mian.go /", /Hint: did you mean main\.go\?/],
+      ["COPY secret.key /", /Hint: it is excluded by line 2 of \.dockerignore/],
+      ["COPY assets/made /", /Hint: \/assets\/made is in stage build: copy it with --from=build/],
+      ["COPY --from=build /main.go /", /Hint: main\.go is in the build context/],
+    ];
+    for (const [line, hint] of cases) {
+      const dockerfile = `FROM busybox AS build\nCOPY main.go /assets/made\nFROM scratch\nCOPY --from=build /assets /\n${line}\n`;
+      writeFileSync(at("missing/Dockerfile"), dockerfile);
+      await fails(["build", at("missing")], 1, hint, /^Dockerfile:5$/m, /^ {3}5 \| >>> COPY/m);
+    }
+  });
+
+  test("a base that is nowhere, and a store that cannot be", async () => {
+    sandbox.files("nowhere", { Dockerfile: "FROM localhost:1/buzybox\n" });
+    await fails(
+      ["build", at("nowhere")],
+      1,
+      /^ERROR: localhost:1\/buzybox:latest is not in the local store, and registry localhost:1 cannot be reached/m,
+      /stagewright bootstrap/,
+    );
+    writeFileSync(at("file"), "");
+    await fails(["build", "--root", at("file"), at("app")], 1, /file is not a directory/);
+    await fails(["images", "--root", at("file/below")], 1, /ERROR: /);
+    await fails(["build", at("app/Dockerfile")], 1, /is not a directory[\s\S]*name the Dockerfile with -f/);
+    await fails(["build", at("out-of-here")], 1, /not found/);
+    await fails(["build", at("missing"), "-f", at("none")], 1, /no such file or directory/);
+    await fails(
+      ["build", at("app"), "--iidfile", "/nonexistent/id"],
+      1,
+      /cannot write \/nonexistent\/id: no such/,
+    );
+  });
+});
+
+describe("RUN and run", { skip: isRoot ? false : "needs root" }, () => {
+  test("a failed step shows its output, its place and where the whole log is", async () => {
+    sandbox.files("fail", {
+      Dockerfile: "FROM busybox\nENV A=b\nRUN echo one; \\\n  echo two >&2; exit 7\n",
+    });
+    const { stderr } = await fails(
+      ["build", at("fail")],
+      1,
+      /^ > \[2\/2\] RUN echo one;[^\n]*:\none\ntwo\n------\nDockerfile:3$/m,
+      /^ {3}3 \| >>> RUN echo one; \\\n {3}4 \| >>> {3}echo two/m,
+      /^ERROR: process .* did not complete successfully: exit code: 7$/m,
+    );
+    const log = /^Full log: (.*)$/m.exec(stderr)?.[1] ?? "";
+    assert.match(readFileSync(log, "utf8"), /one\ntwo\n/);
+  });
+
+  test("exit codes are docker's", async () => {
+    const cases: readonly (readonly [string[], number])[] = [
+      [["busybox", "true"], 0],
+      [["busybox", "false"], 1],
+      [["busybox", "sh", "-c", "exit 42"], 42],
+      [["busybox", "sh", "-c", "sleep 9 & kill -9 $!; wait $!"], 137],
+      [["busybox", "nosuch"], 127],
+      [["busybox", "/etc"], 126],
+      [["-u", "nosuch", "busybox", "id"], 125],
+      [["localhost:1/nosuch"], 125],
+      [["--nosuch", "busybox"], 125],
+      [["-d", "busybox"], 125],
+      [["-t", "busybox", "true"], 125],
+      [[], 125],
+    ];
+    for (const [args, code] of cases) {
+      const output = await sandbox.run(["run", ...args]);
+      assert.equal(output.code, code, `run ${args.join(" ")}\n${output.stderr}`);
+      assert.doesNotMatch(output.stderr, /\n {4}at /);
+    }
+  });
+
+  test("environment, directory, user, volumes, input, entrypoint, terminal", async () => {
+    const out = async (args: readonly string[], input?: string) =>
+      (await sandbox.ok(["run", "--rm", ...args], input === undefined ? {} : { input })).stdout;
+    assert.equal(
+      await out(["-e", "A=b c", "-w", "/made/here", "busybox", "sh", "-c", "echo $A; pwd"]),
+      "b c\n/made/here\n",
+    );
+    assert.match(await out(["-u", "5:6", "busybox", "id"]), /^uid=5 gid=6/);
+    assert.equal(await out(["-v", `${at("app")}:/x:ro`, "busybox", "cat", "/x/a.txt"]), "a\n");
+    assert.equal(await out(["-i", "busybox", "cat"], "in\n"), "in\n");
+    assert.equal(await out(["busybox", "cat"], "in\n"), "");
+    assert.equal(await out(["--entrypoint", "echo", "busybox", "hi"]), "hi\n");
+    const pty = await tool("script", [
+      "-qec",
+      `"${process.execPath}" "${launcher}" run -it --root "${sandbox.store}" busybox sh -c "tty; exit 0"`,
+      "/dev/null",
+    ]);
+    assert.match(pty, /\/dev\/pts\/\d+/);
+  });
+});
+
+describe("images and everything else", () => {
+  test("tag, images, rmi", async () => {
+    await sandbox.ok(["tag", "busybox", "base:1"]);
+    const list = await sandbox.ok(["images", "base"]);
+    assert.match(
+      list.stdout,
+      /^REPOSITORY +TAG +IMAGE ID +CREATED +SIZE\nbase +1 +[0-9a-f]{12} +.* ago +\S+MB\n$/,
+    );
+    const id = /[0-9a-f]{12}/.exec(list.stdout)?.[0] ?? "";
+    await fails(["rmi", id], 1, /has several names/);
+    assert.match((await sandbox.ok(["rmi", "base:1"])).stdout, /^Untagged: base:1\n$/);
+    await fails(["rmi", "nosuch"], 1, /no image "nosuch"/);
+    await sandbox.ok(["rmi", "-f", "nosuch"]);
+    await sandbox.ok(["inspect", "busybox"]);
+  });
+
+  test("prune asks, and does not where nobody can answer", async () => {
+    await fails(["prune"], 1, /confirm with --force/);
+    assert.match(
+      (await sandbox.ok(["prune", "--dry-run", "-a"])).stdout,
+      /would be removed\nReclaimable space: /,
+    );
+  });
+
+  test("a reader that goes away ends it as SIGPIPE does, without a word", async () => {
+    const output = await shell("set -o pipefail; stagewright inspect busybox busybox | true; echo $?");
+    assert.match(output.stdout, /^(141|0)\n$/);
+    assert.equal(output.stderr, "");
+  });
+
+  test("unknown commands, groups, help and version", async () => {
+    await fails(
+      ["biuld", "."],
+      1,
+      /biuld is not a stagewright command\nHint: did you mean 'stagewright build'\?/,
+    );
+    await fails(["image"], 1, /image needs a command\nHint: there are: image build, /);
+    await fails(["image", "lss"], 1, /did you mean 'stagewright image ls'/);
+    assert.match((await sandbox.ok(["--version"])).stdout, /^stagewright \d+\.\d+\.\d+\n$/);
+    const overview = (await sandbox.ok([])).stdout;
+    const names = [...overview.matchAll(/^ {2}(\w+) {2,}\S/gm)].map(([, name = ""]) => name);
+    assert.ok(names.length >= 17, overview);
+    for (const name of names) {
+      const help = (await sandbox.ok([name, "--help"])).stdout;
+      assert.match(help, /^Usage: stagewright .*\n[\s\S]*\nExamples:\n {2}\$ stagewright /m, name);
+      assert.equal((await sandbox.ok(["help", name])).stdout, help);
+    }
+  });
+
+  test("missing files are named", async () => {
+    await fails(["load", "-i", at("nosuch.tar")], 1, /nosuch\.tar: no such file/);
+    await fails(["import", at("nosuch.tar")], 1, /nosuch\.tar: no such file/);
+    await fails(["import", at("app")], 1, /app is a directory/);
+    await fails(
+      ["save", "busybox", "-o", "/nonexistent/x.tar"],
+      1,
+      /cannot write \/nonexistent\/x\.tar: no such/,
+    );
+    assert.ok(!existsSync("/nonexistent"));
+  });
+
+  test("fsck finds nothing", async () => {
+    assert.equal((await sandbox.ok(["fsck"])).stdout, "Nothing is wrong.\n");
+  });
+});
