@@ -1,8 +1,7 @@
-import { type Digest, formatPlatform } from "../core/index.ts";
+import { type Digest, formatPlatform, goText } from "../core/index.ts";
 import { type Stage, type StageGraph, type StageInstruction, warningOf } from "../dockerfile/index.ts";
 import { convertInstruction } from "./convert/index.ts";
 import { enterDirectory } from "./convert/workdir.ts";
-import { quote } from "./go-text.ts";
 import { defaultPath, emptyImage, normalisePlatform, platformOf } from "./image.ts";
 import { type ImageOrigin, type Origin, type Origins, outsideName } from "./origins.ts";
 import { absolutePath } from "./paths.ts";
@@ -196,7 +195,7 @@ function warnOfPlatform(origin: ImageOrigin, stage: Stage, build: BuildContext):
   const actual = platformOf(origin.image);
   if (actual.os === origin.platform.os && actual.architecture === origin.platform.architecture) return;
   const [have, want] = [actual, origin.platform].map((platform) =>
-    quote(formatPlatform(normalisePlatform(platform))),
+    goText.quote(formatPlatform(normalisePlatform(platform))),
   );
   const message = `Base image ${stage.baseName} was pulled with platform ${have}, expected ${want} for current build`;
   build.warn(warningOf("InvalidBaseImagePlatform", message, [stage.from.range]));

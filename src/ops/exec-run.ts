@@ -1,4 +1,4 @@
-import { BuildError } from "../core/index.ts";
+import { BuildError, goText } from "../core/index.ts";
 import type { Executor, ExitStatus } from "../executor/index.ts";
 import { type ExecOp, skipOutput } from "../llb/index.ts";
 import type { Snapshot } from "../snapshot/index.ts";
@@ -84,7 +84,7 @@ function proxyEnv({ meta: { proxyEnv } }: ExecOp): string[] {
 function checkStatus(op: ExecOp, status: ExitStatus, log: StepLog): void {
   const valid = op.meta.validExitCodes.length > 0 ? op.meta.validExitCodes : [0];
   if (valid.includes(status.code)) return;
-  const command = goQuote(op.meta.args.join(" "));
+  const command = goText.quote(op.meta.args.join(" "));
   throw new BuildError(
     "unknown",
     `process ${command} did not complete successfully: exit code: ${status.code}`,
@@ -97,30 +97,4 @@ function checkStatus(op: ExecOp, status: ExitStatus, log: StepLog): void {
       },
     },
   );
-}
-
-const shortEscapes: Readonly<Record<string, string>> = {
-  "\x07": "\\a",
-  "\b": "\\b",
-  "\f": "\\f",
-  "\n": "\\n",
-  "\r": "\\r",
-  "\t": "\\t",
-  "\v": "\\v",
-  "\\": "\\\\",
-  '"': '\\"',
-};
-
-/** Go's `%q`, which BuildKit's message is written with. */
-export function goQuote(text: string): string {
-  const escaped = text.replace(/["\\]|[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu, (character) => {
-    const short = shortEscapes[character];
-    if (short !== undefined) return short;
-    const code = character.codePointAt(0)!;
-    if (code < 0x80) return `\\x${code.toString(16).padStart(2, "0")}`;
-    return code > 0xffff
-      ? `\\U${code.toString(16).padStart(8, "0")}`
-      : `\\u${code.toString(16).padStart(4, "0")}`;
-  });
-  return `"${escaped}"`;
 }

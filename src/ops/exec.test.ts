@@ -11,7 +11,6 @@ import type { ExecMount, ExecOp, LlbVertex } from "../llb/index.ts";
 import type { JobContext, Op } from "../solver/index.ts";
 import { localSource } from "../source/index.ts";
 import { execOp } from "./exec.ts";
-import { goQuote } from "./exec-run.ts";
 import type { Ref } from "./ref.ts";
 
 const root: ExecMount = {
@@ -142,13 +141,6 @@ test("what is not supported is refused by name", () => {
   refused({ mounts: [root, { ...root, type: "secret", dest: "/s", output: -1 }] }, /--mount=type=secret/);
   refused({ mounts: [root, { ...root, type: "ssh", dest: "/s", output: -1 }] }, /--mount=type=ssh/);
   refused({ secretEnv: [{ id: "a", name: "A", optional: false }] }, /secret/);
-});
-
-test("quotes as Go does", () => {
-  assert.equal(
-    goQuote(`a "b" \\ \n\t\u0001 ü \u200b \u{1f433}`),
-    `"a \\"b\\" \\\\ \\n\\t\\x01 ü \\u200b \u{1f433}"`,
-  );
 });
 
 describe("running", { skip: cannotRunSteps() }, () => {

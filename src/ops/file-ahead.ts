@@ -2,6 +2,7 @@ import { readdirSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { runInWorker } from "../core/index.ts";
 import { selections } from "./file-keys.ts";
+import { planReadAhead } from "./file-read-ahead.ts";
 import type { FileRun, FileRunResult } from "./file-run.ts";
 import { inlineBytes, inlineEntries, inputOf, type Work, worker } from "./file-work.ts";
 
@@ -26,12 +27,17 @@ export async function packAhead(work: Work): Promise<Ahead | undefined> {
   if (tree.entryCount <= inlineEntries && tree.size <= inlineBytes) return undefined;
   if (!tree.isUnknown()) return undefined;
 
-  const run = await fileRun(work);
+  const ahead = planReadAhead(tree);
+  const run = { ...(await fileRun(work)), ahead };
   const discard = () => discardFiles(run.files);
   context.signal.addEventListener("abort", discard, { once: true });
   const begin = Date.now();
+  const options = { signal: context.signal };
   try {
-    const result = await runInWorker<FileRunResult>(worker, "run", run, { signal: context.signal });
+    const packing = runInWorker<FileRunResult>(worker, "run", run, options);
+    // Its end is of no interest: what it did not read, the packer reads.
+    runInWorker(worker, "readAhead", ahead, options).catch(() => undefined);
+    const result = await packing;
     tree.learn(result.read, begin);
     return result;
   } catch (error) {

@@ -2,6 +2,7 @@ import { closeSync, fstatSync, openSync } from "node:fs";
 import { BuildError, type BytePath, fsPath, textOf } from "../core/index.ts";
 import type { FileContent, LayerWriter, NewEntry, PackedLayer } from "../layer/index.ts";
 import { openLayerWriter } from "../layer/tar/index.ts";
+import type { AheadFiles } from "./file-read-ahead.ts";
 import type { Change, Staging } from "./file-staging.ts";
 import { type Content, type HostFile, type Node, nameOf, shown } from "./file-tree.ts";
 
@@ -41,9 +42,9 @@ export function digestLog(): DigestLog {
  * temporary path on the store's filesystem; nothing is left there when it throws. Throws `aborted` when a file of the host
  * is no longer what the scan saw: the cache key speaks of that.
  */
-export function packStaging(staging: Staging, file: string, log: DigestLog): PackedLayer {
+export function packStaging(staging: Staging, file: string, log: DigestLog, ahead?: AheadFiles): PackedLayer {
   const writer = openLayerWriter({ file, digests: true });
-  const sources = openSources(log);
+  const sources = openSources(log, ahead);
   const names = new Map<string, BytePath>();
   try {
     for (const change of staging.changes()) packChange(writer, change, names, sources);
@@ -83,7 +84,7 @@ function addNode(writer: LayerWriter, path: BytePath, node: Node, sources: Sourc
   const entry = entryOf(path, node, { type: node.type, linkname });
   const { content } = node;
   if (node.type !== "file" || node.size === 0 || content === undefined) writer.add(entry);
-  else if (content.kind === "host") addHostFile(writer, entry, content, sources.log);
+  else if (content.kind === "host") addHostFile(writer, entry, content, sources);
   else sources.use(content, node.size, (bytes) => writer.add(entry, bytes));
 }
 
@@ -110,7 +111,14 @@ function refuseWhiteoutName(path: BytePath): void {
   );
 }
 
-function addHostFile(writer: LayerWriter, entry: NewEntry, file: HostFile, log: DigestLog): void {
+function addHostFile(writer: LayerWriter, entry: NewEntry, file: HostFile, sources: Sources): void {
+  const { log, ahead } = sources;
+  const read = ahead?.take(file.row);
+  if (read !== undefined) {
+    writer.add(entry, { kind: "bytes", ...read });
+    log.add(file.row, read.sha256);
+    return;
+  }
   const fd = openHostFile(file);
   try {
     const { size, sha256 } = file;
@@ -155,12 +163,13 @@ function openHostFile(file: HostFile): number {
 
 interface Sources {
   readonly log: DigestLog;
+  readonly ahead: AheadFiles | undefined;
   use(content: Exclude<Content, HostFile>, size: number, add: (content: FileContent) => void): void;
   close(): void;
 }
 
 /** Keeps the archives that files are taken from open until the layer is written. */
-function openSources(log: DigestLog): Sources {
+function openSources(log: DigestLog, ahead: AheadFiles | undefined): Sources {
   const archives = new Map<BytePath, number>();
   const archive = (file: BytePath): number => {
     const open = archives.get(file);
@@ -171,6 +180,7 @@ function openSources(log: DigestLog): Sources {
   };
   return {
     log,
+    ahead,
     use(content, size, add) {
       if (content.kind === "bytes") {
         add(content);

@@ -9,6 +9,7 @@ import { type FileInput, openInput } from "./file-inputs.ts";
 import { withExplanation } from "./file-missing.ts";
 import { type Owner, readNode, resolveOwner } from "./file-owner.ts";
 import { type DigestLog, digestLog, packStaging, type ReadFiles } from "./file-pack.ts";
+import { type AheadFiles, openReadAhead, type ReadAhead } from "./file-read-ahead.ts";
 import { type Staging, stageOver } from "./file-staging.ts";
 import { emptyTree, joinPath, resolvePath, type Tree } from "./file-tree.ts";
 import { unpackTar } from "./file-unpack.ts";
@@ -19,6 +20,8 @@ export interface FileRun {
   readonly inputs: readonly FileInput[];
   /** Fresh path in the store for the layer of each output; temporary files are put beside it. */
   readonly files: readonly string[];
+  /** Files of the only local input that another thread reads meanwhile. */
+  readonly ahead?: ReadAhead;
 }
 
 export interface FileRunOutput {
@@ -48,12 +51,13 @@ export async function runFileOp(run: FileRun): Promise<FileRunResult> {
       return temporaries.at(-1)!;
     },
   };
+  const session = openSession(run, temporary);
   try {
-    const session = openSession(run, temporary);
     const outputs: FileRunOutput[] = [];
     for (const [output, file] of run.files.entries()) outputs.push(await packOutput(session, output, file));
     return { outputs, warnings: [...session.warnings], read: session.read.take() };
   } finally {
+    session.ahead?.close();
     for (const file of temporaries) rmSync(file, { force: true });
   }
 }
@@ -66,17 +70,23 @@ interface Session {
   readonly results: (Staging | undefined)[];
   readonly warnings: Set<string>;
   readonly read: DigestLog;
+  readonly ahead: AheadFiles | undefined;
 }
 
 function openSession(run: FileRun, temporary: Temporary): Session {
-  return { run, temporary, trees: [], results: [], warnings: new Set(), read: digestLog() };
+  const ahead = run.ahead && openReadAhead(run.ahead);
+  return { run, temporary, trees: [], results: [], warnings: new Set(), read: digestLog(), ahead };
 }
 
 async function packOutput(session: Session, output: number, file: string): Promise<FileRunOutput> {
   const index = session.run.actions.findIndex((action) => action.output === output);
   const staging = await resultOf(session, index, []);
   const visits = staging.pinned ? undefined : [...staging.visits];
-  return { packed: packStaging(staging, file, session.read), base: baseOf(session.run, index), visits };
+  return {
+    packed: packStaging(staging, file, session.read, session.ahead),
+    base: baseOf(session.run, index),
+    visits,
+  };
 }
 
 /** Input that an action's result stands on, or -1 for nothing and for a local directory. */

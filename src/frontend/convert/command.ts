@@ -1,10 +1,10 @@
+import { goText } from "../../core/index.ts";
 import type {
   CmdInstruction,
   CommandLine,
   EntrypointInstruction,
   ShellInstruction,
 } from "../../dockerfile/index.ts";
-import { plainList, quoteList } from "../go-text.ts";
 import type { ImageConfig } from "../image-config.ts";
 import { commit, type StageState, type Step, withConfig } from "../stage-state.ts";
 
@@ -12,20 +12,20 @@ import { commit, type StageState, type Step, withConfig } from "../stage-state.t
 export function convertCmd(state: StageState, step: Step<CmdInstruction>): StageState {
   const args = commandOf(state.image, step.instruction.command);
   const next = withConfig({ ...state, cmdSet: true }, { Cmd: args, ArgsEscaped: true });
-  return commit(next, step.stage.build, `CMD ${quoteList(args)}`);
+  return commit(next, step.stage.build, `CMD ${goText.quoteList(args)}`);
 }
 
 /** ENTRYPOINT: a CMD that comes from the base no longer fits and goes. */
 export function convertEntrypoint(state: StageState, step: Step<EntrypointInstruction>): StageState {
   const args = commandOf(state.image, step.instruction.command);
   const next = withConfig(state, { Entrypoint: args, ...(!state.cmdSet && { Cmd: undefined }) });
-  return commit(next, step.stage.build, `ENTRYPOINT ${quoteList(args)}`);
+  return commit(next, step.stage.build, `ENTRYPOINT ${goText.quoteList(args)}`);
 }
 
 /** SHELL: what runs commands in shell form from here on. */
 export function convertShell(state: StageState, step: Step<ShellInstruction>): StageState {
   const { shell } = step.instruction;
-  return commit(withConfig(state, { Shell: shell }), step.stage.build, `SHELL ${plainList(shell)}`);
+  return commit(withConfig(state, { Shell: shell }), step.stage.build, `SHELL ${goText.plainList(shell)}`);
 }
 
 /** A command's arguments, those of a command in shell form behind the stage's shell. */

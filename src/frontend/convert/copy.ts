@@ -1,3 +1,4 @@
+import { goText } from "../../core/index.ts";
 import {
   type AddInstruction,
   type CopyInstruction,
@@ -14,7 +15,6 @@ import {
   parseOwner,
   type VertexOptions,
 } from "../../llb/index.ts";
-import { quote } from "../go-text.ts";
 import { absolutePath, cleanKeepingSlash, cleanPath, joinPath } from "../paths.ts";
 import { invalid, requireCapability } from "../refuse.ts";
 import { commitLayer, type FileSource, type StageState, type Step, variablesOf } from "../stage-state.ts";
@@ -80,7 +80,7 @@ function warnOfIgnored(step: Step, keyword: "COPY" | "ADD", source: string): voi
   const { build } = step.stage;
   if (!build.isIgnored(source)) return;
   const verb = keyword === "ADD" ? "Add" : "Copy";
-  const message = `Attempting to ${verb} file ${quote(source)} that is excluded by .dockerignore`;
+  const message = `Attempting to ${verb} file ${goText.quote(source)} that is excluded by .dockerignore`;
   build.warn(warningOf("CopyIgnoredFile", message, [step.range]));
 }
 

@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
+import { goText } from "../../core/index.ts";
 import { type ExposeInstruction, expandWords, warningOf } from "../../dockerfile/index.ts";
-import { plainList } from "../go-text.ts";
 import { invalid } from "../refuse.ts";
 import { commit, type StageState, type Step, variablesOf, withConfig } from "../stage-state.ts";
 
@@ -14,7 +14,7 @@ export function convertExpose(state: StageState, step: Step<ExposeInstruction>):
     ...state.image.config.ExposedPorts,
     ...Object.fromEntries(ports.map((port) => [port, {}])),
   };
-  return commit(withConfig(state, { ExposedPorts: exposed }), build, `EXPOSE ${plainList(ports)}`);
+  return commit(withConfig(state, { ExposedPorts: exposed }), build, `EXPOSE ${goText.plainList(ports)}`);
 }
 
 /** `80/tcp`, … for one word. */

@@ -1,3 +1,4 @@
+import { goText } from "../../core/index.ts";
 import type {
   HealthcheckInstruction,
   MaintainerInstruction,
@@ -6,7 +7,6 @@ import type {
   UserInstruction,
   VolumeInstruction,
 } from "../../dockerfile/index.ts";
-import { duration, plainList, quote, quoteInteger, quoteList } from "../go-text.ts";
 import { invalid } from "../refuse.ts";
 import { commit, type StageState, type Step, withConfig } from "../stage-state.ts";
 
@@ -24,7 +24,11 @@ export function convertVolume(state: StageState, step: Step<VolumeInstruction>):
     ...state.image.config.Volumes,
     ...Object.fromEntries(volumes.map((path) => [path, {}])),
   };
-  return commit(withConfig(state, { Volumes: declared }), step.stage.build, `VOLUME ${plainList(volumes)}`);
+  return commit(
+    withConfig(state, { Volumes: declared }),
+    step.stage.build,
+    `VOLUME ${goText.plainList(volumes)}`,
+  );
 }
 
 export function convertStopsignal(state: StageState, step: Step<StopsignalInstruction>): StageState {
@@ -65,11 +69,14 @@ export function convertHealthcheck(state: StageState, step: Step<HealthcheckInst
   };
   // What Go prints for the struct with %q, the number of retries as a character: part of images' identity.
   const times = [check.interval, check.timeout, check.startPeriod, check.startInterval];
-  const shown = [...times.map((time) => quote(duration(time))), quoteInteger(check.retries)].join(" ");
+  const shown = [
+    ...times.map((time) => goText.quote(goText.duration(time))),
+    goText.quoteInteger(check.retries),
+  ].join(" ");
   return commit(
     withConfig(state, { Healthcheck: config }),
     step.stage.build,
-    `HEALTHCHECK &{${quoteList(check.test)} ${shown}}`,
+    `HEALTHCHECK &{${goText.quoteList(check.test)} ${shown}}`,
   );
 }
 

@@ -1,5 +1,5 @@
+import { goText } from "../../core/index.ts";
 import { warningOf } from "../../dockerfile/index.ts";
-import { quote } from "../go-text.ts";
 import type { Step } from "../stage-state.ts";
 
 const sensitive =
@@ -9,6 +9,6 @@ const harmless = /(?:_|^)public(?:_|$)/i;
 /** Warns of a variable that by its name holds a secret, which would stay in the image's configuration or history. */
 export function warnOfSecret(step: Step, keyword: "ARG" | "ENV", key: string): void {
   if (!sensitive.test(key) || harmless.test(key)) return;
-  const message = `Do not use ARG or ENV instructions for sensitive data (${keyword} ${quote(key)})`;
+  const message = `Do not use ARG or ENV instructions for sensitive data (${keyword} ${goText.quote(key)})`;
   step.stage.build.warn(warningOf("SecretsUsedInArgOrEnv", message, [step.range]));
 }

@@ -1,6 +1,6 @@
+import { goText } from "../../core/index.ts";
 import { type WorkdirInstruction, warningOf } from "../../dockerfile/index.ts";
 import { fileVertex, parseOwner } from "../../llb/index.ts";
-import { quote } from "../go-text.ts";
 import { absolutePath, cleanPath } from "../paths.ts";
 import { commit, commitLayer, type StageState, type Step, variablesOf, withConfig } from "../stage-state.ts";
 import { nameStep, shownText, stepOptions } from "../step-name.ts";
@@ -10,7 +10,7 @@ export function convertWorkdir(state: StageState, step: Step<WorkdirInstruction>
   const { build } = step.stage;
   const written = step.instruction.path;
   if (!state.workdirSet && !written.startsWith("/")) {
-    const message = `Relative workdir ${quote(written)} can have unexpected results if the base image changes`;
+    const message = `Relative workdir ${goText.quote(written)} can have unexpected results if the base image changes`;
     build.warn(warningOf("WorkdirRelativePath", message, [step.range]));
   }
   const path = absolutePath(state.image.config.WorkingDir ?? "", written, false);
