@@ -304,18 +304,28 @@ export function createSolver<S, R>(options: SolverOptions<S, R>): Solver<S, R> {
     return { ...outcome, result: results[edge.index] as R, key: childKey };
   }
 
+  /** What fails because of a cancellation is not the reason; the first failure is. */
+  function firstFailure(error: unknown): unknown {
+    if (abort.signal.aborted) return abort.signal.reason;
+    if (options.signal.aborted)
+      return new BuildError("canceled", "canceled", { cause: options.signal.reason });
+    return toBuildError(error);
+  }
+
+  /** Steps that a failure stops may take their time; until they have ended they need what the caller would close. */
+  async function atRest(): Promise<void> {
+    await Promise.allSettled([...jobs.values()].flatMap(({ key, outcome }) => [key, outcome]));
+  }
+
   return {
     async solve(edge) {
       try {
         const outcome = await outcomeOf(edge.vertex);
         return await solvedOf(edge, outcome);
       } catch (error) {
-        // What fails because of a cancellation is not the reason; the first failure is.
-        if (abort.signal.aborted) throw abort.signal.reason;
-        if (options.signal.aborted)
-          throw new BuildError("canceled", "canceled", { cause: options.signal.reason });
-        const failure = toBuildError(error);
+        const failure = firstFailure(error);
         abort.abort(failure);
+        await atRest();
         throw failure;
       }
     },
