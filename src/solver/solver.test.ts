@@ -300,6 +300,22 @@ test("the first failure is the one reported, and it cancels the rest", async () 
   assert.deepEqual(errors, ["broken: it broke", "slow: canceled"]);
 });
 
+test("a failure is told when everything that it stops has ended", async () => {
+  const { solver } = run();
+  let ended = false;
+  const slow = vertex({
+    kind: "sum",
+    gate: async () => {
+      await sleep(50);
+      ended = true;
+    },
+  });
+  const soon = vertex({ kind: "sum", wait: 10 });
+  const both = vertex({ kind: "sum", plus: 1 }, [slow, vertex({ kind: "fail" }, [soon])]);
+  await assert.rejects(solver.solve(edge(both)), { message: /./ });
+  assert.ok(ended);
+});
+
 test("a vertex whose key cannot be made has failed itself", async () => {
   const { solver, events } = run();
   const broken = vertex({ kind: "unreadable" }, [], { name: "broken" });
