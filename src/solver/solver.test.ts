@@ -311,7 +311,7 @@ test("a failure is told when everything that it stops has ended", async () => {
     },
   });
   const soon = vertex({ kind: "sum", wait: 10 });
-  const both = vertex({ kind: "sum", plus: 1 }, [slow, vertex({ kind: "fail" }, [soon])]);
+  const both = vertex({ kind: "sum", plus: 1 }, [vertex({ kind: "fail" }, [soon]), slow]);
   await assert.rejects(solver.solve(edge(both)), { message: /./ });
   assert.ok(ended);
 });
