@@ -310,7 +310,7 @@ test("a failure is told when everything that it stops has ended", async () => {
       ended = true;
     },
   });
-  const soon = vertex({ kind: "sum", wait: 10 });
+  const soon = vertex({ kind: "sum", plus: 3, wait: 10 });
   const both = vertex({ kind: "sum", plus: 1 }, [vertex({ kind: "fail" }, [soon]), slow]);
   await assert.rejects(solver.solve(edge(both)), { message: /./ });
   assert.ok(ended);
