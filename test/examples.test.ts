@@ -65,6 +65,23 @@ describe("examples", { skip: isRoot ? false : "RUN needs root" }, () => {
     assert.equal(ran.stdout, "made in base\nmade in stage2\n");
   });
 
+  test("a skipped stage costs nothing: its image is not looked up, its context is not read", async () => {
+    const context = sandbox.files("skipped", {
+      Dockerfile: `FROM 127.0.0.1:9/not/there AS far
+RUN echo never
+FROM scratch AS copies
+COPY not-there.txt /
+COPY --from=127.0.0.1:9/not/there /a /b
+FROM debian:bookworm-slim AS wanted
+RUN echo wanted > /wanted
+`,
+    });
+    const built = await sandbox.ok(["build", "--progress", "plain", "--target", "wanted", context]);
+    assert.doesNotMatch(built.stderr, /127\.0\.0\.1:9.*\n#|load build context|not-there/);
+    assert.match(built.stderr, /far .*skipped: not needed by target wanted/);
+    assert.match(built.stderr, /copies .*skipped: not needed by target wanted/);
+  });
+
   test("plan says the same before anything is built", async () => {
     const context = join(examples, "stages");
     const text = await sandbox.ok(["plan", "--target", "stage2", context], {
