@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { BuildError, type Digest, digestOf, type EventSink, toBuildError } from "../core/index.ts";
+import { type Digest, digestOf, type EventSink, toBuildError } from "../core/index.ts";
 
 /** What the work of a step may say about itself. */
 export interface StepProgress {
@@ -39,9 +39,4 @@ export async function internalStep<T>(
     emit({ ...event, completed: Date.now(), error: toBuildError(error).message });
     throw error;
   }
-}
-
-/** The reason why a build stopped, when it was stopped from outside. */
-export function cancellation(signal: AbortSignal): BuildError {
-  return new BuildError("canceled", "canceled", { cause: signal.reason });
 }

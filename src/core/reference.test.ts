@@ -2,15 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BuildError } from "./errors.ts";
 import {
-  canonicalReference,
   familiarReference,
   familiarRepository,
   formatReference,
-  isTag,
   parseReference,
   parseRepositoryReference,
   repositoryOf,
-  withDigest,
 } from "./reference.ts";
 
 const digest = `sha256:${"ab".repeat(32)}` as const;
@@ -88,20 +85,6 @@ test("a bare name keeps being without tag where asked", () => {
   assert.equal(familiarRepository(parseReference("localhost:5000/a/b:c")), "localhost:5000/a/b");
 });
 
-test("a digest supersedes the tag in the canonical form only", () => {
-  const reference = parseReference(`ubuntu:22.04@${digest}`);
-  assert.equal(canonicalReference(reference), `docker.io/library/ubuntu@${digest}`);
-  assert.equal(canonicalReference(parseReference("ubuntu")), "docker.io/library/ubuntu:latest");
-  assert.equal(repositoryOf(reference), "docker.io/library/ubuntu");
-  assert.deepEqual(withDigest(parseReference("a:b"), digest), {
-    domain: "docker.io",
-    path: "library/a",
-    digest,
-  });
-  assert.equal(withDigest(parseReference("a:b"), digest, { keepTag: true }).tag, "b");
-});
-
-test("tags", () => {
-  assert.ok(isTag("1.0-rc_1"));
-  assert.ok(!isTag(".x") && !isTag("") && !isTag("a/b"));
+test("the repository is named without tag and digest", () => {
+  assert.equal(repositoryOf(parseReference(`ubuntu:22.04@${digest}`)), "docker.io/library/ubuntu");
 });

@@ -33,7 +33,6 @@ const digestPattern = "[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a
 const referenceRegExp = new RegExp(
   `^(${domainPattern})/(${pathComponent}(?:/${pathComponent})*)(?::(${tagPattern}))?(?:@(${digestPattern}))?$`,
 );
-const tagRegExp = new RegExp(`^${tagPattern}$`);
 
 /**
  * Parses a reference as `docker` does and normalises it. Without tag and digest the tag is `latest`.
@@ -86,11 +85,6 @@ function splitDomain(name: string): { domain: string; remainder: string } {
   return { domain, remainder };
 }
 
-/** Whether `text` can be a tag: up to 128 word characters, dots and dashes. */
-export function isTag(text: string): boolean {
-  return tagRegExp.test(text);
-}
-
 /** `domain/path`, without tag and digest. */
 export function repositoryOf(reference: Reference): string {
   return `${reference.domain}/${reference.path}`;
@@ -99,15 +93,6 @@ export function repositoryOf(reference: Reference): string {
 /** Full normalised form: `docker.io/library/ubuntu:22.04`, with tag and digest where given. */
 export function formatReference(reference: Reference): string {
   return repositoryOf(reference) + suffix(reference);
-}
-
-/**
- * What BuildKit calls the docker reference, the identity used in LLB: full form, in which a digest
- * supersedes the tag.
- */
-export function canonicalReference(reference: Reference): string {
-  if (reference.digest !== undefined) return `${repositoryOf(reference)}@${reference.digest}`;
-  return formatReference(reference);
 }
 
 /** Short form for people: `ubuntu:22.04`, `me/app:1`, `ghcr.io/me/app:1`. */
@@ -122,16 +107,6 @@ export function familiarRepository(reference: Reference): string {
   if (!path.startsWith(officialPrefix)) return path;
   const name = path.slice(officialPrefix.length);
   return name.includes("/") ? path : name;
-}
-
-/** The same repository at a digest; the tag is dropped unless `keepTag`. */
-export function withDigest(
-  reference: Reference,
-  digest: Digest,
-  options: { keepTag?: boolean } = {},
-): Reference {
-  const { domain, path, tag } = reference;
-  return options.keepTag && tag !== undefined ? { domain, path, tag, digest } : { domain, path, digest };
 }
 
 function suffix({ tag, digest }: Reference): string {

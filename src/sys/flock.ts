@@ -2,7 +2,6 @@ import { libc, systemError } from "./libc.ts";
 
 const operations = { shared: 1, exclusive: 2 } as const;
 const nonBlocking = 4;
-const unlockOperation = 8;
 
 let flock: ((descriptor: number, operation: number) => number) | undefined;
 
@@ -25,9 +24,4 @@ function call(descriptor: number, operation: number): boolean {
  */
 export function tryFlock(descriptor: number, mode: "shared" | "exclusive"): boolean {
   return call(descriptor, operations[mode] | nonBlocking);
-}
-
-/** Gives an flock back before its file is closed. */
-export function unlock(descriptor: number): void {
-  call(descriptor, unlockOperation);
 }

@@ -1,6 +1,5 @@
-export * from "./flock.ts";
-export { libc, systemError } from "./libc.ts";
-export { deviceNumber, deviceOf, makeNode } from "./nodes.ts";
+export { tryFlock } from "./flock.ts";
+export { deviceOf, makeNode } from "./nodes.ts";
 export { makePipe } from "./pipe.ts";
 export { syncFilesystem } from "./sync.ts";
-export { getXattr, listXattrs, removeXattr, setXattr } from "./xattr.ts";
+export { getXattr, listXattrs, setXattr } from "./xattr.ts";

@@ -24,7 +24,7 @@ export function makeNode(
 }
 
 /** Major and minor number as glibc's makedev packs them. */
-export function deviceNumber(major: number, minor: number): bigint {
+function deviceNumber(major: number, minor: number): bigint {
   const a = BigInt(major);
   const b = BigInt(minor);
   return ((a & 0xfffff000n) << 32n) | ((a & 0xfffn) << 8n) | ((b & 0xffffff00n) << 12n) | (b & 0xffn);

@@ -6,7 +6,6 @@ interface Calls {
   readonly list: (path: Path, names: Buffer | null, size: number) => number;
   readonly get: (path: Path, name: string, value: Buffer | null, size: number) => number;
   readonly set: (path: Path, name: string, value: Uint8Array, size: number, flags: number) => number;
-  readonly remove: (path: Path, name: string) => number;
 }
 
 /** The kernel's limits: 64 KiB for the list of names, as much for a value. */
@@ -22,7 +21,6 @@ function calls(): Calls {
       list: c.func("int64_t llistxattr(const char*, _Out_ void*, size_t)") as Calls["list"],
       get: c.func("int64_t lgetxattr(const char*, const char*, _Out_ void*, size_t)") as Calls["get"],
       set: c.func("int lsetxattr(const char*, const char*, const void*, size_t, int)") as Calls["set"],
-      remove: c.func("int lremovexattr(const char*, const char*)") as Calls["remove"],
     };
   }
   return loaded;
@@ -49,11 +47,6 @@ export function getXattr(path: Path, name: string): Buffer | undefined {
 export function setXattr(path: Path, name: string, value: Uint8Array): void {
   if (calls().set(terminated(path), name, value, value.length, 0) < 0)
     throw systemError("lsetxattr", text(path));
-}
-
-/** Removes an extended attribute, not following a symlink; it may be missing. */
-export function removeXattr(path: Path, name: string): void {
-  if (calls().remove(terminated(path), name) < 0) absent("lremovexattr", path, undefined);
 }
 
 /** ENODATA and EOPNOTSUPP of Linux. */
