@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import { BuildError, type Digest, type EventSink, withDetails } from "../core/index.ts";
 import type { FrontendResult } from "../frontend/index.ts";
 import type { ImageDraft } from "../image/index.ts";
-import type { LlbEdge, LlbVertex } from "../llb/index.ts";
+import { inOrder, type LlbEdge, type LlbVertex } from "../llb/index.ts";
 import {
   type LentDirectory,
   type Ref,
@@ -91,23 +91,10 @@ function holdingResults(op: Op<Ref>, codec: RefCodec): Op<Ref> {
 /** The error with the place in the Dockerfile that its vertex comes from. */
 function withPlace(error: unknown, { vertex: root }: LlbEdge): unknown {
   if (!(error instanceof BuildError)) return error;
-  const place = verticesBelow(root).find(({ digest }) => digest === error.details.vertex)?.metadata
-    .sources[0];
+  const place = inOrder(root).find(({ digest }) => digest === error.details.vertex)?.metadata.sources[0];
   if (place === undefined) return error;
   const text = Buffer.from(place.file.data).toString();
   return withDetails(error, { source: { file: place.file.filename, text, ranges: place.ranges } });
-}
-
-/** A vertex and all that it stands on, each once. */
-function verticesBelow(root: LlbVertex): LlbVertex[] {
-  const found = new Map<Digest, LlbVertex>();
-  const visit = (vertex: LlbVertex): void => {
-    if (found.has(vertex.digest)) return;
-    found.set(vertex.digest, vertex);
-    for (const input of vertex.inputs) visit(input.vertex);
-  };
-  visit(root);
-  return [...found.values()];
 }
 
 function draftOf(

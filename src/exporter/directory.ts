@@ -21,40 +21,31 @@ import { forEachEntry, type RootfsOptions } from "./rootfs-tar.ts";
 
 type HostPath = string | Buffer;
 
-/** What was written, and what cannot be: devices and pipes have no place in a directory of the user's. */
-export interface DirectoryResult {
-  readonly files: number;
-  readonly skipped: readonly BytePath[];
-}
-
 /**
  * Writes a root filesystem into a directory, over what is there. Files belong to the caller and appear by rename, so that
- * nobody sees half of one. Symbolic links below the directory are replaced, never followed.
+ * nobody sees half of one. Symbolic links below the directory are replaced, never followed. Returns the paths that are left
+ * out: devices and pipes have no place in a directory of the user's.
  */
 export async function writeDirectory(
   rootfs: Rootfs,
   directory: string,
   options: RootfsOptions = {},
-): Promise<DirectoryResult> {
+): Promise<readonly BytePath[]> {
   mkdirSync(directory, { recursive: true });
   const skipped: BytePath[] = [];
   const directories: FoundEntry[] = [];
   const timeOf = (entry: FoundEntry) =>
     options.epoch === undefined ? entry.mtime : Math.floor(options.epoch / 1000);
-  let files = 0;
   await forEachEntry(rootfs, options, (entry, original) => {
     const target = hostPath(directory, entry.path);
     const inode = entry.type === "hardlink" ? rootfs.inode(entry) : entry;
     if (inode.type === "directory") {
       makeDirectory(target);
       directories.push(entry);
-    } else if (original !== undefined) {
+    } else if (original !== undefined)
       place(target, (temporary) => linkSync(hostPath(directory, original), temporary));
-      files++;
-    } else if (inode.type === "file") {
-      place(target, (temporary) => copyFile(inode, temporary, timeOf(inode)));
-      files++;
-    } else if (inode.type === "symlink")
+    else if (inode.type === "file") place(target, (temporary) => copyFile(inode, temporary, timeOf(inode)));
+    else if (inode.type === "symlink")
       place(target, (temporary) => symlinkSync(fsPath(inode.linkname), temporary));
     else skipped.push(entry.path);
   });
@@ -64,7 +55,7 @@ export async function writeDirectory(
     chmodSync(target, entry.mode);
     utimesSync(target, timeOf(entry), timeOf(entry));
   }
-  return { files, skipped };
+  return skipped;
 }
 
 function hostPath(directory: string, path: BytePath): HostPath {

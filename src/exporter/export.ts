@@ -22,11 +22,6 @@ export interface ExportOptions {
   readonly stdout?: Writable;
   /** Relative destinations are below this directory; the current one when left out. */
   readonly cwd?: string;
-  /**
-   * Whether `type=image` waits until the image is on disk before it is named. Without, a power failure may cost the
-   * image, never the store. True when left out.
-   */
-  readonly durable?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -55,22 +50,16 @@ export async function exportResult(
     formatReference(parseReference(name)),
   );
   const names = [...new Set(given)];
-  if (output.type === "image") await nameImage(image, names, stores, options.durable ?? true);
+  if (output.type === "image") await nameImage(image, names, stores);
   else await exportArchive(image, names, output, stores.content, options);
   return { image, names, skipped: [], metadata: imageMetadata(image, names) };
 }
 
-async function nameImage(
-  image: Image,
-  names: readonly string[],
-  stores: ExportStores,
-  durable: boolean,
-): Promise<void> {
-  if (durable) {
-    // The layers' sync covers the whole filesystem: what the content store then flushes is clean already.
-    await stores.layers.sync();
-    await stores.content.sync();
-  }
+/** A name promises an image that a power failure does not take away, so the image is on disk first. */
+async function nameImage(image: Image, names: readonly string[], stores: ExportStores): Promise<void> {
+  // The layers' sync covers the whole filesystem: what the content store then flushes is clean already.
+  await stores.layers.sync();
+  await stores.content.sync();
   const record = imageRecordOf(image);
   if (names.length === 0) await stores.names.set(undefined, record);
   for (const name of names) await stores.names.set(name, record);
@@ -114,8 +103,7 @@ async function exportFiles(
   const dest = destination(output.dest, options);
   if (output.type === "local") {
     const { writeDirectory } = await import("./directory.ts");
-    const { skipped } = await writeDirectory(rootfs, dest, how);
-    return { ...nothing, skipped };
+    return { ...nothing, skipped: await writeDirectory(rootfs, dest, how) };
   }
   const toStream = output.dest === "-";
   if (!toStream) checkFile(dest, output.dest);

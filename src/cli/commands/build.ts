@@ -7,7 +7,7 @@ import { createDisplay, progressKind, stderrTerminal } from "../progress/index.t
 import { stageTable } from "../stage-table.ts";
 import { counted, shortId } from "../text-table.ts";
 import { buildFlags } from "./build-flags.ts";
-import { pairsOf, platformOf, writeWhole } from "./common.ts";
+import { networkOf, pairsOf, platformOf, writeWhole } from "./common.ts";
 
 export const command: Command = {
   name: "build",
@@ -68,6 +68,7 @@ function optionsOf(call: Call): BuildOptions {
   const epoch = buildArgs.SOURCE_DATE_EPOCH ?? process.env.SOURCE_DATE_EPOCH;
   if (epoch !== undefined && epoch !== "") buildArgs.SOURCE_DATE_EPOCH = epoch;
   const platform = platformOf(call);
+  const network = networkOf(call);
   const text = (name: "file" | "target" | "root") => {
     const value = call.get(name);
     return value === undefined || value === "" ? {} : { [name]: value };
@@ -83,9 +84,9 @@ function optionsOf(call: Call): BuildOptions {
     pull: call.is("pull"),
     outputs: outputsOf(call),
     extraHosts: call.all("add-host").map(extraHost),
-    ...networkOf(call.get("network")),
     ...(epoch === undefined || epoch === "" ? {} : { sourceDateEpoch: secondsOf(epoch) }),
     ...(platform === undefined ? {} : { platform }),
+    ...(network === undefined ? {} : { network }),
     ...text("file"),
     ...text("target"),
     ...text("root"),
@@ -125,12 +126,6 @@ function outputsOf(call: Call): readonly Output[] {
 
 function isStdout(output: Output): boolean {
   return "dest" in output && output.dest === "-";
-}
-
-function networkOf(text: string | undefined): { network?: "default" | "none" | "host" } {
-  if (text === undefined) return {};
-  if (text === "default" || text === "none" || text === "host") return { network: text };
-  throw new BuildError("invalid-argument", `--network ${text}: default, none or host`);
 }
 
 function extraHost(text: string): { host: string; ip: string } {

@@ -42,6 +42,13 @@ export function platformOf(call: Call): Platform | undefined {
   return parsePlatform(text);
 }
 
+/** `--network`, where it was given. */
+export function networkOf(call: Call): "default" | "none" | "host" | undefined {
+  const text = call.get("network");
+  if (text === undefined || text === "default" || text === "none" || text === "host") return text;
+  throw new BuildError("invalid-argument", `--network ${text}: default, none or host`);
+}
+
 /** Writes a small file whole or not at all. */
 export function writeWhole(path: string, text: string): void {
   if (path === "/dev/stdout" || path === "-") {

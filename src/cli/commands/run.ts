@@ -7,7 +7,7 @@ import { openRegistry } from "../../registry/index.ts";
 import { resolveDockerImage } from "../../source/index.ts";
 import type { Store } from "../../store/index.ts";
 import type { Call, Command } from "../command.ts";
-import { platformOf, rootFlag, storeOf } from "./common.ts";
+import { networkOf, platformOf, rootFlag, storeOf } from "./common.ts";
 
 const later = "it comes with a later version";
 
@@ -122,19 +122,11 @@ async function findImage(
   return resolveDockerImage(reference, { ...store, registry }, { platform, signal });
 }
 
-type NetworkMode = NonNullable<RunOptions["network"]>;
-
-/** Checks the value of `--network`. */
-function networkMode(text: string | undefined): NetworkMode | undefined {
-  if (text === undefined || text === "default" || text === "none" || text === "host") return text;
-  throw new BuildError("invalid-argument", `--network ${text}: default, none or host`);
-}
-
 function optionsOf(call: Call): Omit<RunOptions, "snapshot" | "config" | "command"> {
   const [workdir, user, entrypoint, hostname] = ["workdir", "user", "entrypoint", "hostname"].map((flag) =>
     call.get(flag),
   );
-  const network = networkMode(call.get("network"));
+  const network = networkOf(call);
   return {
     env: call.all("env"),
     volumes: call.all("volume").map((text) => parseVolume(text)),
