@@ -21,6 +21,23 @@ export function fsPath(path: BytePath): string | Buffer {
   return isAscii(path) ? path : Buffer.from(path, "latin1");
 }
 
+/** The last component. */
+export function nameOf(path: BytePath): BytePath {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
+/** All but the last component; the root for an entry of the root, and for the root itself. */
+export function parentOf(path: BytePath): BytePath {
+  const slash = path.lastIndexOf("/");
+  return slash < 0 ? "" : path.slice(0, slash);
+}
+
+/** The path of `name` in `parent`; either may be the root. */
+export function joinPath(parent: BytePath, name: BytePath): BytePath {
+  if (parent === "") return name;
+  return name === "" ? parent : `${parent}/${name}`;
+}
+
 function isAscii(text: string): boolean {
   for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 127) return false;
   return true;

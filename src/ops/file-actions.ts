@@ -1,18 +1,9 @@
-import { BuildError, type BytePath, bytePathOf, type ErrorCode } from "../core/index.ts";
+import { BuildError, type BytePath, bytePathOf, type ErrorCode, nameOf, parentOf } from "../core/index.ts";
 import type { MkdirAction, MkfileAction, RmAction, SymlinkAction } from "../llb/index.ts";
 import { expandWildcards } from "./file-match.ts";
 import type { Owner } from "./file-owner.ts";
 import type { Staging } from "./file-staging.ts";
-import {
-  cleanPath,
-  type Node,
-  nameOf,
-  parentOf,
-  resolvePath,
-  rootNode,
-  shown,
-  unspecifiedTime,
-} from "./file-tree.ts";
+import { cleanPath, type Node, resolvePath, rootNode, shown, unspecifiedTime } from "./file-tree.ts";
 
 /** A file operation that failed the way the kernel would have it: `mkdir /a: not a directory`. */
 export function operationError(operation: string, path: BytePath, reason: string): BuildError {

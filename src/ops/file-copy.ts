@@ -5,6 +5,9 @@ import {
   createIgnoreMatcher,
   type IgnoredDirectory,
   type IgnoreMatcher,
+  joinPath,
+  nameOf,
+  parentOf,
   textOf,
 } from "../core/index.ts";
 import type { CopyAction } from "../llb/index.ts";
@@ -14,16 +17,7 @@ import { missingSource } from "./file-missing.ts";
 import { type ModeChange, parseSymbolicMode } from "./file-mode.ts";
 import type { Owner } from "./file-owner.ts";
 import type { Staging } from "./file-staging.ts";
-import {
-  cleanPath,
-  joinPath,
-  type Node,
-  nameOf,
-  parentOf,
-  resolvePath,
-  shown,
-  type Tree,
-} from "./file-tree.ts";
+import { cleanPath, type Node, resolvePath, shown, type Tree } from "./file-tree.ts";
 
 /** Unpacks an archive into a directory of the staging; `false` when the file is none. */
 export type Unpack = (archive: Node, path: BytePath, fs: Staging, into: () => BytePath) => boolean;

@@ -1,4 +1,4 @@
-import type { BytePath } from "../core/index.ts";
+import { type BytePath, nameOf } from "../core/index.ts";
 import { type LayerSource, openRootfs } from "../snapshot/index.ts";
 import {
   childRows,
@@ -12,7 +12,7 @@ import {
   secondsAt,
   type TreeTable,
 } from "../source/index.ts";
-import { emptyTree, type Node, nameOf, rootNode, type Tree, treeOfRootfs } from "./file-tree.ts";
+import { emptyTree, type Node, rootNode, type Tree, treeOfRootfs } from "./file-tree.ts";
 
 /** An input of a file op as plain data, for a worker. */
 export type FileInput =

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { bytePathOf, type Digest, digestOfFields } from "../core/index.ts";
+import { bytePathOf, type Digest, digestOfFields, nameOf } from "../core/index.ts";
 import type { CopyAction, FileAction, FileOp } from "../llb/index.ts";
 import type { Ingredient } from "../solver/index.ts";
 import { hasWildcards, type LocalTree, rowFinder } from "../source/index.ts";
@@ -7,7 +7,7 @@ import { followSource, sourcesOf } from "./file-copy.ts";
 import { contentDigest, digestOfRows, digestOfSelected, selectedBy } from "./file-digest.ts";
 import { type FileInput, openInput, treeOfLocal } from "./file-inputs.ts";
 import { withExplanation } from "./file-missing.ts";
-import { cleanPath, nameOf, type Tree } from "./file-tree.ts";
+import { cleanPath, type Tree } from "./file-tree.ts";
 
 /** Raised when the same definition and content give another layer. */
 const keyVersion = 1;

@@ -1,6 +1,6 @@
-import type { BytePath } from "../core/index.ts";
+import { type BytePath, joinPath } from "../core/index.ts";
 import { hasWildcards, matchName } from "../source/index.ts";
-import { joinPath, type Tree } from "./file-tree.ts";
+import type { Tree } from "./file-tree.ts";
 
 /**
  * Paths that a source with wildcards stands for, in byte order of components; symlinks are followed before the first

@@ -3,13 +3,16 @@ import {
   type BytePath,
   bytePathOf,
   createIgnoreMatcher,
+  joinPath,
+  nameOf,
   nearest,
+  parentOf,
   textOf,
 } from "../core/index.ts";
 import type { CopyAction } from "../llb/index.ts";
 import { hasWildcards, type LocalTree } from "../source/index.ts";
 import type { FileInput } from "./file-inputs.ts";
-import { cleanPath, joinPath, nameOf, parentOf, resolvePath, shown, type Tree } from "./file-tree.ts";
+import { cleanPath, resolvePath, shown, type Tree } from "./file-tree.ts";
 
 /** What a copy throws when its source does not exist; in BuildKit's words, because users know them. */
 export function missingSource(source: BytePath): BuildError {

@@ -1,10 +1,10 @@
 import { closeSync, fstatSync, openSync } from "node:fs";
-import { BuildError, type BytePath, fsPath, textOf } from "../core/index.ts";
+import { BuildError, type BytePath, fsPath, nameOf, textOf } from "../core/index.ts";
 import type { FileContent, LayerWriter, NewEntry, PackedLayer } from "../layer/index.ts";
 import { openLayerWriter } from "../layer/tar/index.ts";
 import type { AheadFiles } from "./file-read-ahead.ts";
 import type { Change, Staging } from "./file-staging.ts";
-import { type Content, type HostFile, type Node, nameOf, shown } from "./file-tree.ts";
+import { type Content, type HostFile, type Node, shown } from "./file-tree.ts";
 
 /** Files of a scanned directory, by row, with the sha256 that reading them gave. */
 export interface ReadFiles {

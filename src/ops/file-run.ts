@@ -1,5 +1,5 @@
 import { closeSync, openSync, rmSync } from "node:fs";
-import { BuildError, type BytePath, fsPath } from "../core/index.ts";
+import { BuildError, type BytePath, fsPath, joinPath } from "../core/index.ts";
 import type { PackedLayer } from "../layer/index.ts";
 import type { CopyAction, FileAction } from "../llb/index.ts";
 import { mkdir, mkfile, rm, symlink } from "./file-actions.ts";
@@ -11,7 +11,7 @@ import { type Owner, readNode, resolveOwner } from "./file-owner.ts";
 import { type DigestLog, digestLog, packStaging, type ReadFiles } from "./file-pack.ts";
 import { type AheadFiles, openReadAhead, type ReadAhead } from "./file-read-ahead.ts";
 import { type Staging, stageOver } from "./file-staging.ts";
-import { emptyTree, joinPath, resolvePath, type Tree } from "./file-tree.ts";
+import { emptyTree, resolvePath, type Tree } from "./file-tree.ts";
 import { unpackTar } from "./file-unpack.ts";
 
 /** A file op to carry out; plain data, for a worker. */

@@ -1,5 +1,5 @@
-import type { BytePath } from "../core/index.ts";
-import { joinPath, type Named, type Node, nameOf, parentOf, type Tree } from "./file-tree.ts";
+import { type BytePath, joinPath, nameOf, parentOf } from "../core/index.ts";
+import type { Named, Node, Tree } from "./file-tree.ts";
 
 /**
  * What was found in the lower tree wherever an action looked: type or link target of a path, names in a directory (under

@@ -1,4 +1,4 @@
-import { BuildError, type BytePath, textOf } from "../core/index.ts";
+import { BuildError, type BytePath, joinPath, nameOf, parentOf, textOf } from "../core/index.ts";
 import type { FoundEntry, LayerView, Rootfs } from "../snapshot/index.ts";
 
 export type NodeType = "file" | "directory" | "symlink" | "char" | "block" | "fifo";
@@ -114,22 +114,6 @@ function nodeOf(rootfs: Rootfs, entry: FoundEntry): Node {
 function metadataOf(entry: FoundEntry) {
   const { mode, uid, gid, mtime, devMajor, devMinor, xattrs } = entry;
   return { mode, uid, gid, size: 0, mtime, devMajor, devMinor, xattrs };
-}
-
-/** Last component. */
-export function nameOf(path: BytePath): BytePath {
-  return path.slice(path.lastIndexOf("/") + 1);
-}
-
-/** All but the last component. */
-export function parentOf(path: BytePath): BytePath {
-  const slash = path.lastIndexOf("/");
-  return slash < 0 ? "" : path.slice(0, slash);
-}
-
-export function joinPath(parent: BytePath, name: BytePath): BytePath {
-  if (parent === "") return name;
-  return name === "" ? parent : `${parent}/${name}`;
 }
 
 /** A path as the user wrote it, relative to the root: `.`, `..` and slashes resolved by their letters. */

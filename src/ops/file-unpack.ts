@@ -1,19 +1,10 @@
 import { readSync } from "node:fs";
-import { BuildError, type BytePath, textOf } from "../core/index.ts";
+import { BuildError, type BytePath, joinPath, parentOf, textOf } from "../core/index.ts";
 import { readTar, type TarMember } from "../layer/tar/index.ts";
 import { makeDirectories } from "./file-actions.ts";
 import type { Owner } from "./file-owner.ts";
 import type { Staging } from "./file-staging.ts";
-import {
-  joinPath,
-  type Node,
-  type NodeType,
-  parentOf,
-  resolvePath,
-  rootNode,
-  shown,
-  unspecifiedTime,
-} from "./file-tree.ts";
+import { type Node, type NodeType, resolvePath, rootNode, shown, unspecifiedTime } from "./file-tree.ts";
 
 /** An open archive: `file` names it for later, when its entries' bytes are read. */
 export interface OpenArchive {

@@ -1,4 +1,4 @@
-import { BuildError, type BytePath, textOf } from "../core/index.ts";
+import { BuildError, type BytePath, parentOf, textOf } from "../core/index.ts";
 import {
   type BuiltIndex,
   type Draft,
@@ -202,11 +202,6 @@ export function createIndexBuilder(): IndexBuilder {
     },
     finish,
   };
-}
-
-function parentOf(path: BytePath): BytePath {
-  const slash = path.lastIndexOf("/");
-  return slash < 0 ? "" : path.slice(0, slash);
 }
 
 function sorted(paths: BytePath[]): BytePath[] {

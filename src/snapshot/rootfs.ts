@@ -1,4 +1,4 @@
-import { BuildError, type BytePath, textOf } from "../core/index.ts";
+import { BuildError, type BytePath, parentOf, textOf } from "../core/index.ts";
 import type { FoundEntry, LayerEntry, LayerSource, LayerView, Rootfs } from "./types.ts";
 import { openView } from "./view.ts";
 
@@ -188,9 +188,4 @@ function resolve(
   }
   const real = done.join("/");
   return { path: real, entry: entry?.path === real ? entry : rootfs.lookup(real) };
-}
-
-function parentOf(path: BytePath): BytePath {
-  const slash = path.lastIndexOf("/");
-  return slash < 0 ? "" : path.slice(0, slash);
 }

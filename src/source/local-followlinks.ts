@@ -1,5 +1,5 @@
 import { lstatSync, readdirSync, readlinkSync } from "node:fs";
-import { type BytePath, fsPath } from "../core/index.ts";
+import { type BytePath, fsPath, nameOf, parentOf } from "../core/index.ts";
 
 /** Decides whether a name matches a pattern of one path component. */
 export type MatchName = (pattern: BytePath, name: BytePath) => boolean;
@@ -43,9 +43,8 @@ function follow(resolver: Resolver, path: BytePath): void {
 
 /** Targets of the symlinks that `path` is, or that its last component matches. */
 function targetsOf({ root, matchName }: Resolver, path: BytePath): BytePath[] {
-  const slash = path.lastIndexOf("/");
-  const parent = slash < 0 ? "" : path.slice(0, slash);
-  const name = path.slice(slash + 1);
+  const parent = parentOf(path);
+  const name = nameOf(path);
   if (!/[*?[\\]/.test(name)) return linkAt(root, parent, name);
   return namesIn(`${root}/${parent}`)
     .filter((candidate) => matchName(name, candidate))
