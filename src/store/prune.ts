@@ -5,15 +5,16 @@ import type { StoredRecord } from "../cache/index.ts";
 import { type Digest, hexOf } from "../core/index.ts";
 import { type ImageRecord, type Leased, lock, withLeases } from "../names/index.ts";
 import type { LayerId } from "../snapshot/index.ts";
+import { pruneCacheMounts } from "./cache-mounts.ts";
 import { createKept, type Kept } from "./kept.ts";
 import type { Store } from "./open.ts";
 import { mentionedIn } from "./references.ts";
-import { namesIn, sweepLeftovers, sweepTrash } from "./trash.ts";
+import { namesIn, sweepLeftovers, sweepLogs, sweepTrash } from "./trash.ts";
 
 export interface PruneOptions {
   /**
    * Which cache records go: `none`; `unused`, those whose layers no image and no running build needs; `all` but what
-   * running builds use.
+   * running builds use, and with them what `RUN --mount=type=cache` kept.
    */
   readonly cache: "none" | "unused" | "all";
   /** Whether images without a name go. */
@@ -51,14 +52,17 @@ export async function prune(store: Store, options: PruneOptions): Promise<PruneR
       if (!options.dryRun) carryOut(store, decided, batch, begun);
       return decided;
     });
-    if (options.dryRun) return verdict;
+    const mounts = options.cache === "all" ? pruneCacheMounts(store.root, batch, options) : 0;
+    const result = { ...verdict, bytes: verdict.bytes + mounts };
+    if (options.dryRun) return result;
     // Batches of a prune that was killed are looked through too.
     for (const left of namesIn(join(store.root, "trash")))
       restoreNamed(store, join(store.root, "trash", left));
     if (verdict.records.length > 0) store.cache.sweepAliases();
     sweepLeftovers(store.root);
+    sweepLogs(store.root);
     sweepTrash(store.root);
-    return verdict;
+    return result;
   } finally {
     alone.release();
   }

@@ -18,7 +18,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { BuildError, digestOf, hexOf } from "../core/index.ts";
 import { draftOf, makeLayer, twoLayers } from "../exporter/testing/fixture.ts";
 import { type Image, imageFromSnapshot, imageRecordOf, imageRows } from "../image/index.ts";
-import { openLease } from "../names/index.ts";
+import { openLease, tryLock } from "../names/index.ts";
 import {
   diskUsage,
   type Finding,
@@ -277,6 +277,32 @@ test("temporary files of the dead are swept, those of the living are not", () =>
   utimesSync(old, 1000, 1000);
   sweepLeftovers(store.root);
   assert.deepEqual([existsSync(old), existsSync(young)], [false, true]);
+});
+
+test("all of the cache includes cache mounts that no step uses, and old logs go with every prune", async () => {
+  const store = freshStore();
+  const mount = (name: string): string => {
+    const directory = join(store.root, "cachemounts", name, "0", "fs");
+    mkdirSync(directory, { recursive: true });
+    writeFileSync(join(directory, "kept"), "x".repeat(1000));
+    return directory;
+  };
+  const [idle, busy] = [mount("idle"), mount("busy")];
+  mkdirSync(join(store.root, "logs"));
+  for (const name of ["old.log", "new.log"]) writeFileSync(join(store.root, "logs", name), "log");
+  const longAgo = Date.now() / 1000 - 30 * 24 * 3600;
+  utimesSync(join(store.root, "logs", "old.log"), longAgo, longAgo);
+
+  const held = tryLock(join(store.root, "cachemounts", "busy", "0.lock"), "shared");
+  assert.ok(held);
+  await prune(store, { cache: "unused", untagged: true });
+  assert.ok(existsSync(idle));
+  assert.deepEqual(readdirSync(join(store.root, "logs")), ["new.log"]);
+  const would = await prune(store, { cache: "all", untagged: true, dryRun: true });
+  const did = await prune(store, { cache: "all", untagged: true });
+  assert.deepEqual([would.bytes, did.bytes], [1000, 1000]);
+  held.release();
+  assert.deepEqual([existsSync(idle), existsSync(busy)], [false, true]);
 });
 
 test("rmi takes a name away, an image with its last name, several names by force", async () => {

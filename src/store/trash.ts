@@ -32,6 +32,18 @@ export function sweepLeftovers(root: string, now: number = Date.now()): void {
   sweep(root, /\.tmp$/);
 }
 
+/** How long the log of a step is kept. */
+const logsAreKept = 7 * 24 * 60 * 60 * 1000;
+
+/** Deletes old logs of steps. */
+export function sweepLogs(root: string, now: number = Date.now()): void {
+  for (const name of namesIn(join(root, "logs"))) {
+    const file = join(root, "logs", name);
+    const written = statSync(file, { throwIfNoEntry: false })?.mtimeMs;
+    if (written !== undefined && now - written > logsAreKept) rmSync(file, { force: true });
+  }
+}
+
 /** Entries of a directory; none where there is no directory. */
 export function namesIn(directory: string): readonly string[] {
   try {

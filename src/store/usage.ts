@@ -1,4 +1,3 @@
-import { lstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Digest } from "../core/index.ts";
 import { withLeases } from "../names/index.ts";
@@ -6,6 +5,8 @@ import type { LayerId } from "../snapshot/index.ts";
 import type { Store } from "./open.ts";
 import { prune } from "./prune.ts";
 import { contentsOf, mentionedIn } from "./references.ts";
+import { namesIn } from "./trash.ts";
+import { treeSize } from "./tree-size.ts";
 
 /** One layer with every form that it has on disk. Sizes in bytes. */
 export interface LayerUsageRow {
@@ -26,7 +27,7 @@ export interface LayerUsageRow {
 /** What the store takes on disk, in bytes. */
 export interface DiskUsage {
   readonly layers: readonly LayerUsageRow[];
-  /** By kind: every byte under the root is in exactly one of them. */
+  /** By kind: each file under the root counts in exactly one of them. */
   readonly kinds: {
     readonly tars: number;
     readonly directories: number;
@@ -34,14 +35,19 @@ export interface DiskUsage {
     /** Manifests, configurations and compressed layers. */
     readonly otherBlobs: number;
     readonly cache: number;
+    readonly cacheMounts: number;
     readonly logs: number;
     readonly trash: number;
+    /** Cache mounts, names, and what running builds and killed processes left. */
     readonly other: number;
   };
   readonly total: number;
   /** What `prune` with its defaults would free. */
   readonly reclaimable: number;
 }
+
+/** What of the root is counted by kind; what else is there is `other`. */
+const counted = new Set(["blobs", "layers", "cache", "contexts", "logs", "trash"]);
 
 /** Counts what is on disk. Changes nothing. */
 export async function diskUsage(store: Store): Promise<DiskUsage> {
@@ -59,11 +65,13 @@ export async function diskUsage(store: Store): Promise<DiskUsage> {
     indexes: sum(layers.map(({ index }) => index)),
     otherBlobs: sum(blobs.map(({ size }) => size)) - tars,
     cache: treeSize(join(store.root, "cache")) + treeSize(join(store.root, "contexts")),
-    logs: treeSize(join(store.root, "logs")) + treeSize(join(store.root, "history")),
+    cacheMounts: treeSize(join(store.root, "cachemounts")),
+    logs: treeSize(join(store.root, "logs")),
     trash: treeSize(join(store.root, "trash")),
-    other: ["names", "leases", "locks", "ingest", "run"].reduce(
-      (total, name) => total + treeSize(join(store.root, name)),
-      0,
+    other: sum(
+      namesIn(store.root)
+        .filter((name) => !counted.has(name))
+        .map((name) => treeSize(join(store.root, name))),
     ),
   };
   const { bytes } = await prune(store, { cache: "unused", untagged: true, dryRun: true });
@@ -108,17 +116,4 @@ function add<K>(map: Map<K, Set<string>>, key: K, value: string): void {
 
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0);
-}
-
-/** Sum of the sizes of all files below a directory; what vanishes meanwhile does not count. */
-function treeSize(path: string): number {
-  const found = lstatSync(path, { throwIfNoEntry: false });
-  if (found === undefined) return 0;
-  if (!found.isDirectory()) return found.size;
-  try {
-    return sum(readdirSync(path).map((name) => treeSize(join(path, name))));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return 0;
-    throw error;
-  }
 }
