@@ -2,9 +2,8 @@ import type { Digest } from "./digest.ts";
 import type { SourceRange } from "./source-range.ts";
 
 /**
- * What happens during a build, in the shape of BuildKit's `SolveStatus`. The terminal, plain and rawjson
- * output, the history and the server's Status call are only readers of this stream. Times are milliseconds
- * since the epoch, with fractions.
+ * What happens during a build, in the shape of BuildKit's `SolveStatus`. Displays and callers of the library are only
+ * readers of this stream. Times are milliseconds since the epoch.
  */
 export type BuildEvent = VertexEvent | StatusEvent | LogEvent | WarningEvent;
 

@@ -2,10 +2,6 @@ import { availableParallelism } from "node:os";
 import type { Transferable, Worker } from "node:worker_threads";
 import { BuildError, type ErrorCode, type ErrorDetails, toBuildError } from "./errors.ts";
 
-/**
- * One pool of worker threads for the whole process, for work that is synchronous and long: walks of large trees, hashing, tar,
- * compression. Workers start when they are first needed, are reused, and do not keep the process alive while idle.
- */
 interface PoolWorker {
   readonly entry: string;
   readonly thread: Worker;
@@ -49,6 +45,10 @@ export type WorkerTasks = Readonly<Record<string, (input: any) => unknown>>;
 /** Loaded when it is needed: loading it takes longer than most of what a cached build does. */
 const workerThreads = () => process.getBuiltinModule("node:worker_threads");
 
+/**
+ * One pool of worker threads for the whole process, for work that is synchronous and long: walks of large trees, hashing, tar,
+ * compression. Workers start when they are first needed, are reused, and do not keep the process alive while idle.
+ */
 const workers = new Set<PoolWorker>();
 const queue: Job[] = [];
 

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { appendFileSync, closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { BuildError } from "../core/index.ts";
 import { tryFlock } from "../sys/index.ts";
 import { lock } from "./locks.ts";
 
@@ -45,7 +46,7 @@ export function openLease(root: string): Lease {
       await lease.hold(["begun"], () => undefined);
     },
     async hold(items, check) {
-      if (ended) throw new Error("the lease has ended");
+      if (ended) throw new BuildError("internal", "the lease has ended");
       const fresh = items.filter((item) => !held.has(item));
       if (fresh.length === 0) return check();
       const guard = await lock(gcLock(root), "shared");
@@ -73,7 +74,8 @@ function createLeaseFile(root: string): { file: string; descriptor: number } {
   mkdirSync(join(root, "leases"), { recursive: true, mode: 0o700 });
   const file = join(root, "leases", randomBytes(16).toString("hex"));
   const descriptor = openSync(file, "ax", 0o600);
-  if (!tryFlock(descriptor, "exclusive")) throw new Error(`lease ${file} is locked by somebody else`);
+  if (!tryFlock(descriptor, "exclusive"))
+    throw new BuildError("internal", `lease ${file} is locked by another process`);
   appendFileSync(descriptor, `${Date.now()}\n`);
   return { file, descriptor };
 }
