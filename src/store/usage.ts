@@ -38,7 +38,7 @@ export interface DiskUsage {
     readonly cacheMounts: number;
     readonly logs: number;
     readonly trash: number;
-    /** Cache mounts, names, and what running builds and killed processes left. */
+    /** Names, and what running builds need and killed processes left. */
     readonly other: number;
   };
   readonly total: number;
@@ -47,7 +47,7 @@ export interface DiskUsage {
 }
 
 /** What of the root is counted by kind; what else is there is `other`. */
-const counted = new Set(["blobs", "layers", "cache", "contexts", "logs", "trash"]);
+const counted = new Set(["blobs", "layers", "cache", "cachemounts", "contexts", "logs", "trash"]);
 
 /** Counts what is on disk. Changes nothing. */
 export async function diskUsage(store: Store): Promise<DiskUsage> {
