@@ -13,6 +13,7 @@ import { type BuildContext, openContext, readDockerfile, readIgnore } from "./co
 import { type Engine, openEngine } from "./engine.ts";
 import { type NamedContexts, readNamedContexts } from "./named-contexts.ts";
 import type { BuildOptions } from "./options.ts";
+import { checkPush, pushAll } from "./push.ts";
 import { type SizeReport, sizeReport } from "./report.ts";
 import { type SolvedBuild, solve } from "./solve.ts";
 import { internalStep } from "./steps.ts";
@@ -72,6 +73,7 @@ async function buildOnce(engine: Engine, options: BuildOptions): Promise<BuildRe
   const emit = options.onEvent ?? (() => undefined);
   const signal = options.signal ?? new AbortController().signal;
   const cwd = options.cwd ?? process.cwd();
+  checkPush(options);
   const context = openContext(options.context, options.file, cwd);
   const { dockerfile, ignore } = await loadDefinition(context, emit);
   const named = readNamedContexts(options.buildContexts ?? {}, cwd);
@@ -90,7 +92,9 @@ async function buildOnce(engine: Engine, options: BuildOptions): Promise<BuildRe
   const directories = lentDirectories(context, named, ignore);
   const solved = await solve(engine, result, directories, options, { signal, emit });
   const exported = await exportAll(engine, solved, options, emit, signal);
-  return { ...summary(exported), sizes: sizesOf(engine, result, solved) };
+  const made = summary(exported);
+  const pushed = options.push ? await pushAll(engine, outputsOf(options), exported, emit, signal) : {};
+  return { ...made, metadata: { ...made.metadata, ...pushed }, sizes: sizesOf(engine, result, solved) };
 }
 
 async function loadDefinition(
@@ -178,7 +182,7 @@ async function exportAll(
   signal: AbortSignal,
 ): Promise<readonly ExportResult[]> {
   const results: ExportResult[] = [];
-  for (const output of options.outputs ?? [{ type: "image", names: [] } as Output]) {
+  for (const output of outputsOf(options)) {
     const result = await internalStep(emit, exportName(output), async (step) => {
       const exported = await exportResult(draft, output, engine.store, {
         signal,
@@ -196,6 +200,10 @@ async function exportAll(
     results.push(result);
   }
   return results;
+}
+
+function outputsOf({ outputs }: BuildOptions): readonly Output[] {
+  return outputs ?? [{ type: "image", names: [] }];
 }
 
 function exportName(output: Output): string {

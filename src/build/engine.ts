@@ -3,7 +3,7 @@ import { type Platform, parseReference } from "../core/index.ts";
 import type { Executor } from "../executor/index.ts";
 import { type Lease, openLease } from "../names/index.ts";
 import { createLayerCache, createRefCodec, type LayerCache, type RefCodec } from "../ops/index.ts";
-import type { Registry } from "../registry/index.ts";
+import type { Registry, RegistryClient } from "../registry/index.ts";
 import { type DockerImage, resolveDockerImage } from "../source/index.ts";
 import { openStore, type Store } from "../store/index.ts";
 
@@ -15,6 +15,8 @@ export interface Engine {
   readonly layerCache: LayerCache;
   /** Finds an image, once per name and platform. */
   image(reference: string, platform: Platform, signal: AbortSignal): Promise<DockerImage>;
+  /** The client of all registries. What it fetches or is to push, the caller leases. */
+  registry(): Promise<RegistryClient>;
   executor(): Promise<Executor>;
   /** Kills what still runs, at once. */
   kill(): void;
@@ -33,8 +35,8 @@ export function openEngine(options: EngineOptions): Engine {
   const lease = openLease(store.root);
   const codec = createRefCodec(store.layers, lease);
   const images = new Map<string, Promise<DockerImage>>();
-  let registry: Promise<Registry> | undefined;
-  const openedRegistry = (): Promise<Registry> => {
+  let registry: Promise<RegistryClient> | undefined;
+  const openedRegistry = (): Promise<RegistryClient> => {
     registry ??= import("../registry/index.ts").then(({ openRegistry }) => openRegistry());
     return registry;
   };
@@ -75,6 +77,7 @@ export function openEngine(options: EngineOptions): Engine {
       }
       return image;
     },
+    registry: openedRegistry,
     executor() {
       executor ??= import("../executor/index.ts").then(async ({ createExecutor }) => {
         running = await createExecutor({ stateDir: join(store.root, "run") });

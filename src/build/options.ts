@@ -27,6 +27,8 @@ export interface BuildOptions {
   readonly extraHosts?: readonly { readonly host: string; readonly ip: string }[];
   /** Where the result goes; the local store when left out. */
   readonly outputs?: readonly Output[];
+  /** Whether the image is pushed under each of its names once it is in the local store. */
+  readonly push?: boolean;
   /** Where a `dest` of `-` goes. */
   readonly stdout?: Writable;
   /** Root of the store. */

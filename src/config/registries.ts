@@ -20,6 +20,8 @@ export interface RegistryHost {
   /** Files with further certificate authorities. */
   readonly ca?: readonly string[];
   readonly keypair?: readonly RegistryKeyPair[];
+  /** Token servers elsewhere that may see the login for this registry: `auth.example.net`, with optional port. */
+  readonly realms?: readonly string[];
 }
 
 /** By host as it stands in image names: `docker.io`, `registry.example.com:5000`. */
@@ -78,14 +80,15 @@ function hostOf(table: TomlTable, where: string, directory: string): RegistryHos
   for (const [key, value] of Object.entries(table)) {
     const place = `${where}.${key}`;
     if (key === "http" || key === "insecure") host[key] = booleanOf(value, place);
-    else if (key === "mirrors") host.mirrors = listOf(value, place).map((item) => stringOf(item, place));
+    else if (key === "mirrors" || key === "realms")
+      host[key] = listOf(value, place).map((item) => stringOf(item, place));
     else if (key === "ca")
       host.ca = listOf(value, place).map((item) => resolve(directory, stringOf(item, place)));
     else if (key === "keypair")
       host.keypair = listOf(value, place).map((item) => keyPairOf(item, place, directory));
     else
       throw new BuildError("invalid-argument", `${place} is not a setting`, {
-        hint: "settings of a registry are mirrors, http, insecure, ca and keypair",
+        hint: "settings of a registry are mirrors, http, insecure, ca, keypair and realms",
       });
   }
   return host;

@@ -1,5 +1,8 @@
+import { isIP } from "node:net";
+import type { Credentials } from "../config/index.ts";
 import { BuildError, type Bytes, collect } from "../core/index.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { bodyOf, type RequestBody } from "./response.ts";
 
 /** A `WWW-Authenticate` challenge: scheme in lower case, parameters by lower-case name. */
 export interface Challenge {
@@ -42,7 +45,11 @@ export function parseChallenges(header: string): Challenge[] {
  * Where a token for an endpoint is to be fetched, from its challenge. The server names the address, so it is checked:
  * an absolute http(s) URL without credentials in it, and plain HTTP only where the registry itself is spoken to in it.
  */
-export function tokenUrl(challenge: Challenge, endpoint: Endpoint): URL {
+export function tokenUrl(
+  challenge: Challenge,
+  endpoint: Endpoint,
+  scopes: readonly string[] = [`repository:${endpoint.scope}:pull`],
+): URL {
   const { realm = "", service } = challenge.parameters;
   const refuse = (why: string): BuildError =>
     new BuildError(
@@ -56,8 +63,80 @@ export function tokenUrl(challenge: Challenge, endpoint: Endpoint): URL {
   if (url.protocol === "http:" && endpoint.repository.protocol === "https:")
     throw refuse("a registry that speaks HTTPS may not ask for tokens over plain HTTP");
   if (service !== undefined) url.searchParams.set("service", service);
-  url.searchParams.set("scope", `repository:${endpoint.scope}:pull`);
+  if (scopes.length > 0) url.searchParams.delete("scope");
+  for (const scope of scopes) url.searchParams.append("scope", scope);
   return url;
+}
+
+/**
+ * Whether a login for the registry may be sent to a token server: the registry's own address, an HTTPS server of the
+ * same site (docs/adr/0010), or one that the settings name.
+ */
+export function mayLearnLogin(url: URL, endpoint: Endpoint): boolean {
+  const own = endpoint.repository;
+  if (url.origin === own.origin) return true;
+  if (endpoint.settings.realms?.includes(url.host)) return true;
+  if (url.protocol !== "https:" || own.protocol !== "https:") return false;
+  const site = siteOf(own.hostname);
+  return site !== undefined && (url.hostname === site || url.hostname.endsWith(`.${site}`));
+}
+
+/**
+ * The domain whose hosts belong together: the registry's name without its first label, as long as two labels are
+ * left and they are not a registry of domains (`co.uk`). Addresses and single labels have none.
+ */
+function siteOf(hostname: string): string | undefined {
+  if (isIP(hostname.replace(/^\[|\]$/g, "")) !== 0) return undefined;
+  const labels = hostname.split(".");
+  if (labels.length < 2) return undefined;
+  const parent = labels.slice(1);
+  const shared =
+    parent.length < 2 || (parent.length === 2 && /^[a-z]{1,3}\.[a-z]{2}$/.test(parent.join(".")));
+  return (shared ? labels : parent).join(".");
+}
+
+/** The error of a registry that wants its users' logins sent elsewhere. */
+export function loginGoesElsewhere(url: URL, endpoint: Endpoint): BuildError {
+  return new BuildError(
+    "unauthenticated",
+    `registry ${endpoint.host} sends clients to ${url.origin} for a token: its login is not sent there`,
+    {
+      hint: `if that server is right, add realms = [${JSON.stringify(url.host)}] to the registry's settings; or log out`,
+    },
+  );
+}
+
+/** The Authorization header of a user name and password. */
+export function basicHeader(credentials: Extract<Credentials, { kind: "password" }>): string {
+  return `Basic ${Buffer.from(`${credentials.username}:${credentials.password}`).toString("base64")}`;
+}
+
+/** A token request that shows a login: a password in a header, a refresh token in a form as OAuth 2 has it. */
+export function tokenRequest(
+  url: URL,
+  credentials: Credentials,
+): { method: "GET" | "POST"; url: URL; headers: Record<string, string>; body?: RequestBody } {
+  if (credentials.kind === "password") {
+    url.searchParams.set("account", credentials.username);
+    return { method: "GET", url, headers: { authorization: basicHeader(credentials) } };
+  }
+  const form = new URLSearchParams({
+    grant_type: "refresh_token",
+    refresh_token: credentials.token,
+    service: url.searchParams.get("service") ?? "",
+    client_id: "stagewright",
+  });
+  const scopes = url.searchParams.getAll("scope");
+  if (scopes.length > 0) form.set("scope", scopes.join(" "));
+  const target = new URL(url);
+  target.searchParams.delete("scope");
+  target.searchParams.delete("service");
+  return {
+    method: "POST",
+    url: target,
+    headers: { "content-type": "application/x-www-form-urlencoded" },
+    body: bodyOf(Buffer.from(form.toString())),
+  };
 }
 
 /** Reads the token server's answer. */

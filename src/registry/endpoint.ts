@@ -18,9 +18,16 @@ const hubHost = "registry-1.docker.io";
 
 /** Where to ask for a repository, mirrors first. */
 export function endpointsOf(reference: Reference, settings: RegistrySettings): Endpoint[] {
-  const own = settings[reference.domain] ?? {};
-  const mirrors = (own.mirrors ?? []).map((mirror) => mirrorEndpoint(mirror, reference.path, settings));
-  return [...mirrors, endpoint(reference.domain, "", reference.path, own, false)];
+  const { mirrors = [] } = settings[reference.domain] ?? {};
+  return [
+    ...mirrors.map((mirror) => mirrorEndpoint(mirror, reference.path, settings)),
+    ownEndpoint(reference.domain, reference.path, settings),
+  ];
+}
+
+/** The registry itself, where things are pushed and logins are checked: no mirror. */
+export function ownEndpoint(domain: string, path: string, settings: RegistrySettings): Endpoint {
+  return endpoint(domain, "", path, settings[domain] ?? {}, false);
 }
 
 /** A mirror is `host[:port][/path]`; its own table in the settings says how to speak to it. */

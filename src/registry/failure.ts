@@ -5,24 +5,31 @@ import type { HttpResponse } from "./response.ts";
 const maxErrorBody = 64 * 1024;
 
 /** Turns an answer that is not a success into an error; `what` names what was asked for. Reads the body. */
-export async function failureOf(response: HttpResponse, what: string): Promise<BuildError> {
+export async function failureOf(
+  response: HttpResponse,
+  what: string,
+  action: "pull" | "push" = "pull",
+): Promise<BuildError> {
   const said = await registryMessage(response);
   const { status, url } = response;
   switch (status) {
     case 401:
     case 403: {
-      const text = "pull access denied, repository does not exist or may require authorization";
+      const text = `${action} access denied, repository does not exist or may require authorization`;
       return new BuildError(
         status === 401 ? "unauthenticated" : "permission-denied",
         `${what}: ${text}${said}`,
         {
-          hint: "check the spelling; only what a registry gives to anonymous clients can be pulled",
+          hint: "check the spelling, or log in with 'stagewright login'",
         },
       );
     }
     case 404:
       return new BuildError("not-found", `${what}: not found${said}`, {
-        hint: `registry ${url.host} knows no such image: check name and tag`,
+        hint:
+          action === "push"
+            ? `registry ${url.host} takes no such image: check the name`
+            : `registry ${url.host} knows no such image: check name and tag`,
       });
     case 429:
       return new BuildError(

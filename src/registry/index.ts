@@ -2,7 +2,12 @@ export { openRegistry } from "./registry.ts";
 export type {
   BlobProgress,
   FetchedManifest,
+  ImageToPush,
+  PushOptions,
+  PushProgress,
+  PushResult,
   Registry,
+  RegistryClient,
   RegistryOptions,
   ResolvedImage,
   ResolveOptions,

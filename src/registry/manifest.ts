@@ -33,6 +33,7 @@ export async function headManifest(
   endpoint: Endpoint,
   tag: string,
   signal: AbortSignal | undefined,
+  scopes?: readonly string[],
 ): Promise<Digest | undefined> {
   const response = await requests.send({
     endpoint,
@@ -40,6 +41,7 @@ export async function headManifest(
     path: `manifests/${tag}`,
     headers,
     signal,
+    ...(scopes === undefined ? {} : { scopes }),
   });
   discard(response);
   const digest = response.headers["docker-content-digest"];

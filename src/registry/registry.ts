@@ -1,24 +1,27 @@
 import { env as processEnv } from "node:process";
-import { loadRegistrySettings } from "../config/index.ts";
+import { type Credentials, findCredentials, loadRegistrySettings } from "../config/index.ts";
 import type { ContentStore } from "../content/index.ts";
 import { BuildError, type Bytes, type Descriptor, formatReference, type Reference } from "../core/index.ts";
 import { streamBlob } from "./blob.ts";
-import { type Endpoint, endpointsOf } from "./endpoint.ts";
-import { createRequests } from "./requests.ts";
+import { type Endpoint, endpointsOf, ownEndpoint } from "./endpoint.ts";
+import { failureOf } from "./failure.ts";
+import { inParallel } from "./parallel.ts";
+import { createRequests, type Requests } from "./requests.ts";
 import { resolveAt } from "./resolve.ts";
-import type { Transport } from "./response.ts";
-import type { Registry, RegistryOptions, ResolvedImage, TransferOptions } from "./types.ts";
+import { discard, type Transport } from "./response.ts";
+import type { Registry, RegistryClient, RegistryOptions, ResolvedImage, TransferOptions } from "./types.ts";
 
 /** Blobs of one image that are transferred at once. */
 const parallelBlobs = 5;
 
 /** Opens a client for all registries; nothing is connected before the first request. */
-export function openRegistry(options: RegistryOptions = {}): Registry {
+export function openRegistry(options: RegistryOptions = {}): RegistryClient {
   const { env = processEnv, attempts = 5, retryDelay = 500, idleTimeout = 60_000 } = options;
   const settings = options.settings ?? loadRegistrySettings(env);
   const transport = lazyTransport({ env, idleTimeout });
-  const requests = createRequests(transport, { attempts, retryDelay });
-  const registry: Registry = {
+  const credentials = options.credentials ?? ((host: string) => findCredentials(host, env));
+  const requests = createRequests(transport, { attempts, retryDelay, credentials });
+  const registry: RegistryClient = {
     resolve: (reference, resolveOptions = {}) =>
       firstOf(endpointsOf(reference, settings), resolveOptions.signal, (endpoint) =>
         resolveAt(requests, endpoint, reference, resolveOptions),
@@ -28,9 +31,35 @@ export function openRegistry(options: RegistryOptions = {}): Registry {
         streamBlob(requests, endpoint, blob, transfer),
       ),
     pull: (image, content, transfer = {}) => pull(registry, image, content, transfer),
+    async push(reference, image, content, pushOptions = {}) {
+      const endpoint = ownEndpoint(reference.domain, reference.path, settings);
+      const { pushTo } = await import("./push/push.ts");
+      return pushTo(requests, endpoint, reference, image, content, pushOptions);
+    },
+    checkLogin: (domain, login, signal) => {
+      const shown = createRequests(transport, { attempts, retryDelay, credentials: async () => login });
+      return checkLogin(shown, ownEndpoint(domain, "login", settings), login, signal);
+    },
     close: () => transport.close(),
   };
   return registry;
+}
+
+/** Asks the registry whether it is one, with a login to show when it wants one. */
+async function checkLogin(
+  requests: Requests,
+  endpoint: Endpoint,
+  login: Credentials,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const response = await requests.send({ endpoint, method: "GET", path: "/v2/", scopes: [], signal });
+  if (response.status === 200) return discard(response);
+  if (response.status !== 401 && response.status !== 403) throw await failureOf(response, endpoint.host);
+  discard(response);
+  const who = login.kind === "password" ? ` of user ${JSON.stringify(login.username)}` : "";
+  throw new BuildError("unauthenticated", `registry ${endpoint.host} does not take the login${who}`, {
+    hint: "check user name and password; some registries want an access token instead of the password",
+  });
 }
 
 /** HTTP and TLS cost more time to load than a build without a registry takes. */
@@ -98,7 +127,7 @@ async function pull(
       return there === undefined;
     },
   );
-  await inParallel(missing, transfer.signal, (layer, signal) =>
+  await inParallel(missing, parallelBlobs, transfer.signal, (layer, signal) =>
     pullBlob(registry, reference, layer, content, { ...transfer, signal }),
   );
   // What refers to the layers comes after them: a killed pull leaves no manifest without its layers.
@@ -122,30 +151,4 @@ async function pullBlob(
       throw new BuildError("data-loss", `${formatReference(reference)}: ${error.message}`, { cause: error });
     throw error;
   }
-}
-
-/** Works on items, several at once; the first failure stops the others and is thrown when they have stopped. */
-async function inParallel<T>(
-  items: readonly T[],
-  signal: AbortSignal | undefined,
-  work: (item: T, signal: AbortSignal) => Promise<void>,
-): Promise<void> {
-  const stop = new AbortController();
-  const combined = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
-  const queue = items.values();
-  let failure: { error: unknown } | undefined;
-  const worker = async (): Promise<void> => {
-    for (const item of queue) {
-      if (combined.aborted) return;
-      try {
-        await work(item, combined);
-      } catch (error) {
-        failure ??= { error };
-        stop.abort();
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(parallelBlobs, items.length) }, worker));
-  signal?.throwIfAborted();
-  if (failure !== undefined) throw failure.error;
 }

@@ -1,15 +1,37 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Credentials } from "../config/index.ts";
 import { BuildError, type Bytes } from "../core/index.ts";
-import { parseChallenges, readToken, type Token, tokenUrl } from "./authorization.ts";
+import {
+  basicHeader,
+  type Challenge,
+  loginGoesElsewhere,
+  mayLearnLogin,
+  parseChallenges,
+  readToken,
+  type Token,
+  tokenRequest,
+  tokenUrl,
+} from "./authorization.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { failureOf, unreachable } from "./failure.ts";
-import { discard, type HttpResponse, type Transport } from "./response.ts";
+import {
+  discard,
+  type HttpRequest,
+  type HttpResponse,
+  type RequestBody,
+  type Transport,
+} from "./response.ts";
 
 export interface EndpointRequest {
   readonly endpoint: Endpoint;
-  readonly method: "GET" | "HEAD";
-  /** Below the repository: `manifests/latest`, `blobs/sha256:…`. */
-  readonly path: string;
+  readonly method: HttpRequest["method"];
+  /** Below the repository: `manifests/latest`, `blobs/sha256:…`. Or a whole address, which the registry gave. */
+  readonly path: string | URL;
+  readonly body?: RequestBody;
+  /** What a token has to allow; default `pull` from the repository. */
+  readonly scopes?: readonly string[];
+  /** Whoever sends it sees to repetition: the request is not sent again by itself. */
+  readonly once?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
 }
@@ -31,10 +53,22 @@ const tokenMargin = 5_000;
 
 export function createRequests(
   transport: Transport,
-  options: { attempts: number; retryDelay: number },
+  options: {
+    attempts: number;
+    retryDelay: number;
+    /** The login for a registry host, asked for when a registry wants one. */
+    credentials?: (host: string) => Promise<Credentials | undefined>;
+  },
 ): Requests {
-  const { attempts, retryDelay } = options;
+  const { attempts, retryDelay, credentials = async () => undefined } = options;
   const tokens = new Map<string, Token>();
+  const logins = new Map<string, Promise<Credentials | undefined>>();
+
+  const loginFor = (host: string): Promise<Credentials | undefined> => {
+    const login = logins.get(host) ?? credentials(host);
+    logins.set(host, login);
+    return login;
+  };
 
   const pause = async (attempt: number, signal: AbortSignal | undefined, atLeast = 0): Promise<void> => {
     const backOff = retryDelay * 2 ** (attempt - 1) * (0.75 + Math.random() / 2);
@@ -66,17 +100,18 @@ export function createRequests(
     }
   };
 
-  const tokenFor = async (
-    challenge: HttpResponse,
-    { endpoint, signal }: EndpointRequest,
+  const bearerToken = async (
+    challenge: Challenge,
+    { endpoint, signal, scopes }: EndpointRequest,
   ): Promise<Token | undefined> => {
-    const bearer = parseChallenges(String(challenge.headers["www-authenticate"] ?? "")).find(
-      ({ scheme }) => scheme === "bearer",
-    );
-    if (bearer === undefined) return undefined;
-    const url = tokenUrl(bearer, endpoint);
+    const url = tokenUrl(challenge, endpoint, scopes);
+    const login = await loginFor(endpoint.host);
+    if (login !== undefined && !mayLearnLogin(url, endpoint)) throw loginGoesElsewhere(url, endpoint);
+    const settings = settingsFor(endpoint, url);
+    const request =
+      login === undefined ? { method: "GET" as const, url, headers: {} } : tokenRequest(url, login);
     const response = await persistently(url.host, signal, () =>
-      follow(transport, { method: "GET", url, headers: {}, settings: settingsFor(endpoint, url), signal }),
+      follow(transport, { ...request, settings, signal }),
     );
     if (response.status === 401 || response.status === 403) {
       discard(response);
@@ -86,24 +121,36 @@ export function createRequests(
     return readToken(response.body as Bytes, url.host, Date.now());
   };
 
+  const tokenFor = async (response: HttpResponse, request: EndpointRequest): Promise<Token | undefined> => {
+    const challenges = parseChallenges(String(response.headers["www-authenticate"] ?? ""));
+    const bearer = challenges.find(({ scheme }) => scheme === "bearer");
+    if (bearer !== undefined) return bearerToken(bearer, request);
+    if (!challenges.some(({ scheme }) => scheme === "basic")) return undefined;
+    const login = await loginFor(request.endpoint.host);
+    if (login?.kind !== "password") return undefined;
+    return { header: basicHeader(login), expires: Number.POSITIVE_INFINITY };
+  };
+
   const sendOnce = async (request: EndpointRequest): Promise<HttpResponse> => {
-    const { endpoint, method, path, headers = {}, signal } = request;
+    const { endpoint, method, path, headers = {}, body, scopes, signal } = request;
     const url = new URL(path, endpoint.repository);
-    const key = endpoint.repository.href;
-    const known = tokens.get(key);
+    const isOwn = url.origin === endpoint.repository.origin;
+    const key = [endpoint.repository.href, ...(scopes ?? [])].join(" ");
+    const known = isOwn ? tokens.get(key) : undefined;
     const usable = known !== undefined && known.expires - tokenMargin > Date.now() ? known : undefined;
     const attempt = (token: Token | undefined): Promise<HttpResponse> =>
       follow(transport, {
         method,
         url,
         headers: token === undefined ? headers : { ...headers, authorization: token.header },
-        settings: endpoint.settings,
+        body,
+        settings: settingsFor(endpoint, url),
         signal,
       });
     const response = await attempt(usable);
-    if (response.status !== 401 || response.url.origin !== url.origin) return response;
+    if (response.status !== 401 || !isOwn || response.url.origin !== url.origin) return response;
     const token = await tokenFor(response, request);
-    if (token === undefined) return response;
+    if (token === undefined || token.header === usable?.header) return response;
     discard(response);
     tokens.set(key, token);
     return attempt(token);
@@ -112,7 +159,10 @@ export function createRequests(
   return {
     attempts,
     pause,
-    send: (request) => persistently(request.endpoint.host, request.signal, () => sendOnce(request)),
+    send: (request) =>
+      request.once
+        ? sendOnce(request)
+        : persistently(request.endpoint.host, request.signal, () => sendOnce(request)),
   };
 }
 
@@ -138,6 +188,9 @@ async function follow(transport: Transport, first: Parameters<Transport["send"]>
         "unavailable",
         `registry ${origin.host} redirects to ${JSON.stringify(location)}: ${why}`,
       );
+    const keepsMethod = response.status === 307 || response.status === 308;
+    if (!keepsMethod && first.method !== "GET" && first.method !== "HEAD")
+      throw refuse(`status ${response.status} does not say that a ${first.method} may be sent there`);
     if (redirects === maxRedirects) throw refuse(`more than ${maxRedirects} redirects`);
     if (location === "" || !URL.canParse(location, request.url.href)) throw refuse("that is not a URL");
     const url = new URL(location, request.url);

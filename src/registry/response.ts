@@ -1,10 +1,19 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+import { Readable } from "node:stream";
 import type { RegistryHost } from "../config/index.ts";
 
+/** What a request carries: made anew each time it is sent. */
+export interface RequestBody {
+  /** In bytes. */
+  readonly size: number;
+  readonly open: () => Readable;
+}
+
 export interface HttpRequest {
-  readonly method: "GET" | "HEAD";
+  readonly method: "GET" | "HEAD" | "POST" | "PATCH" | "PUT";
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
+  readonly body?: RequestBody | undefined;
   readonly settings: RegistryHost;
   readonly signal?: AbortSignal | undefined;
 }
@@ -29,4 +38,9 @@ export function discard(response: HttpResponse): void {
   const length = Number(response.headers["content-length"] ?? Number.NaN);
   if (length <= 64 * 1024) body.resume();
   else body.destroy();
+}
+
+/** A small body that is in memory. */
+export function bodyOf(bytes: Uint8Array): RequestBody {
+  return { size: bytes.length, open: () => Readable.from([bytes]) };
 }

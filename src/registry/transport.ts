@@ -4,7 +4,7 @@ import * as https from "node:https";
 import { createSecureContext, getCACertificates, type SecureContext } from "node:tls";
 import type { RegistryHost } from "../config/index.ts";
 import { BuildError } from "../core/index.ts";
-import type { Transport } from "./response.ts";
+import type { HttpRequest, RequestBody, Transport } from "./response.ts";
 
 /** Larger than any header block that registries send (signed redirects are long). */
 const maxHeaderSize = 64 * 1024;
@@ -28,11 +28,16 @@ export function openTransport(options: { env: NodeJS.ProcessEnv; idleTimeout: nu
     return agent;
   };
   return {
-    send({ method, url, headers, settings, signal }) {
+    send({ method, url, headers, body, settings, signal }) {
       signal?.throwIfAborted();
       const common = {
         method,
-        headers: { ...headers, "accept-encoding": "identity", "user-agent": "stagewright" },
+        headers: {
+          ...headers,
+          ...lengthOf(method, body),
+          "accept-encoding": "identity",
+          "user-agent": "stagewright",
+        },
         maxHeaderSize,
         timeout: idleTimeout,
         ...(signal === undefined ? {} : { signal }),
@@ -44,12 +49,15 @@ export function openTransport(options: { env: NodeJS.ProcessEnv; idleTimeout: nu
             : http.request(url, { ...common, agent: plain });
         request.on("timeout", () => request.destroy(stalled(url, idleTimeout)));
         request.on("error", reject);
-        request.on("response", (body) => {
+        request.on("response", (answer) => {
           // A reader that is gone must not turn a late error of the connection into an uncaught one.
-          body.on("error", () => {});
-          resolve({ status: body.statusCode ?? 0, headers: body.headers, url, body });
+          answer.on("error", () => {});
+          // An answer before the end of what we send: the rest is not wanted, and the connection is of no more use.
+          if (!request.writableEnded) answer.on("close", () => request.destroy());
+          resolve({ status: answer.statusCode ?? 0, headers: answer.headers, url, body: answer });
         });
-        request.end();
+        if (body === undefined) request.end();
+        else sendBody(body, request);
       });
     },
     close() {
@@ -57,6 +65,22 @@ export function openTransport(options: { env: NodeJS.ProcessEnv; idleTimeout: nu
       for (const agent of secure.values()) agent.destroy();
     },
   };
+}
+
+function lengthOf(method: HttpRequest["method"], body: RequestBody | undefined): Record<string, string> {
+  if (body !== undefined) return { "content-length": String(body.size) };
+  return method === "GET" || method === "HEAD" ? {} : { "content-length": "0" };
+}
+
+/** Writes the body as fast as the connection takes it. A body that cannot be read ends the request. */
+function sendBody(body: RequestBody, request: http.ClientRequest): void {
+  const source = body.open();
+  source.on("error", (error) => request.destroy(error));
+  request.on("close", () => source.destroy());
+  request.on("response", () => {
+    if (!request.writableEnded) source.destroy();
+  });
+  source.pipe(request);
 }
 
 function stalled(url: URL, milliseconds: number): Error {

@@ -39,7 +39,7 @@ export const buildFlags: readonly Flag[] = [
   { name: "quiet", short: "q", help: "print nothing but the image id" },
   { name: "root", value: "DIR", help: "the store (default: $STAGEWRIGHT_ROOT)" },
   { name: "load", help: "keep the image in the local store; that is the default" },
-  { name: "push", help: "", refused: `${later}; push the saved image with skopeo meanwhile` },
+  { name: "push", help: "push the image under each of its names" },
   { name: "secret", value: "", many: true, help: "", refused: later },
   { name: "ssh", value: "", many: true, help: "", refused: later },
   {

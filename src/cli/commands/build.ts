@@ -82,6 +82,7 @@ function optionsOf(call: Call): BuildOptions {
     buildContexts: pairsOf(call, "build-context", {}),
     noCache: call.is("no-cache") || call.all("no-cache-filter").flatMap((stages) => stages.split(",")),
     pull: call.is("pull"),
+    push: call.is("push"),
     outputs: outputsOf(call),
     extraHosts: call.all("add-host").map(extraHost),
     ...(epoch === undefined || epoch === "" ? {} : { sourceDateEpoch: secondsOf(epoch) }),
@@ -119,7 +120,7 @@ function outputsOf(call: Call): readonly Output[] {
       },
     );
   if (outputs.length === 0) return [{ type: "image", names: [] }];
-  if (call.is("load") && !outputs.some(({ type }) => type === "image"))
+  if ((call.is("load") || call.is("push")) && !outputs.some(({ type }) => type === "image"))
     return [{ type: "image", names: [] }, ...outputs];
   return outputs;
 }

@@ -1,0 +1,68 @@
+import { BuildError } from "../../core/index.ts";
+import { pushImage } from "../../exporter/index.ts";
+import { openLease } from "../../names/index.ts";
+import { openRegistry, type PushProgress } from "../../registry/index.ts";
+import type { Command } from "../command.ts";
+import { interruption } from "../interruption.ts";
+import { formatSize } from "../progress/format.ts";
+import { shortId } from "../text-table.ts";
+import { rootFlag, storeOf } from "./common.ts";
+
+export const command: Command = {
+  name: "push",
+  summary: "Brings an image of the local store to the registry that its name says.",
+  usage: "[OPTIONS] NAME",
+  flags: [
+    { name: "compression", value: "KIND", help: "of layers built here: gzip (default) or zstd" },
+    { name: "quiet", short: "q", help: "print nothing but the name" },
+    rootFlag,
+  ],
+  minArgs: 1,
+  maxArgs: 1,
+  examples: [
+    "stagewright push registry.example.com/team/app:1.2",
+    "stagewright push --compression zstd localhost:5000/app",
+  ],
+  run: async (call) => {
+    const compression = call.get("compression") ?? "gzip";
+    if (compression !== "gzip" && compression !== "zstd")
+      throw new BuildError("invalid-argument", `--compression ${compression}: gzip or zstd`);
+    const store = storeOf(call);
+    const registry = openRegistry();
+    const lease = openLease(store.root);
+    const stop = interruption();
+    const quiet = call.is("quiet");
+    try {
+      await lease.begin();
+      const { name, target } = await pushImage(call.args[0] as string, store, registry, {
+        compression,
+        signal: stop.signal,
+        ...(quiet ? {} : { onProgress: progress() }),
+      });
+      if (!quiet) process.stdout.write(`Digest: ${target.digest}\n`);
+      process.stdout.write(`${name}\n`);
+    } finally {
+      stop.end();
+      lease.release();
+      registry.close();
+    }
+    return 0;
+  },
+};
+
+const outcome = {
+  pushed: "Pushed",
+  exists: "Layer already exists",
+  mounted: "Mounted from another repository",
+} as const;
+
+/** A line when a blob is through; on a terminal also how far the present one is. */
+function progress(): (progress: PushProgress) => void {
+  return ({ id, current, total, state }) => {
+    const clear = process.stderr.isTTY ? "\r\u001b[K" : "";
+    if (state !== "uploading")
+      process.stderr.write(`${clear}${shortId(id)}: ${outcome[state]} (${formatSize(total, 3)})\n`);
+    else if (process.stderr.isTTY)
+      process.stderr.write(`${clear}${shortId(id)}: ${formatSize(current, 3)} / ${formatSize(total, 3)}`);
+  };
+}

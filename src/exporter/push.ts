@@ -1,0 +1,168 @@
+import {
+  BuildError,
+  type CompressionAlgorithm,
+  type Descriptor,
+  type Digest,
+  formatReference,
+  mediaTypes,
+  parseReference,
+  type Reference,
+} from "../core/index.ts";
+import { encodeManifest, isIndex, type Manifest, parseManifestOrIndex } from "../image/index.ts";
+import type { FetchedManifest, ImageToPush, PushProgress, RegistryClient } from "../registry/index.ts";
+import type { ExportStores } from "./export.ts";
+
+export interface PushImageOptions {
+  /** For layers that the store has uncompressed, which are those of local builds; gzip when left out. */
+  readonly compression?: CompressionAlgorithm;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: PushProgress) => void;
+}
+
+export interface PushedImage {
+  /** Normalised. */
+  readonly name: string;
+  /** What the name means at the registry. */
+  readonly target: Descriptor;
+  /** Blobs that were sent; zero when the registry had all. */
+  readonly uploaded: number;
+}
+
+/**
+ * Pushes the image of the store that has this name to the registry that the name says. Foreign manifests and compressed
+ * blobs go as they came; layers of local builds are compressed, once. An index goes with the manifests that are here.
+ * The caller holds a lease.
+ */
+export async function pushImage(
+  text: string,
+  stores: ExportStores,
+  registry: RegistryClient,
+  options: PushImageOptions = {},
+): Promise<PushedImage> {
+  const reference = parseReference(text);
+  if (reference.digest !== undefined)
+    throw new BuildError("invalid-argument", `cannot push ${JSON.stringify(text)}: a digest is no name`, {
+      hint: "push by tag; the digest follows from the image",
+    });
+  const record = stores.names.get(text);
+  if (record === undefined)
+    throw new BuildError(
+      "not-found",
+      `an image does not exist locally with the name: ${formatReference(reference)}`,
+      {
+        hint: "'stagewright images' lists what there is, 'stagewright tag' gives it the name",
+      },
+    );
+  const plain = new Map<Digest, Digest>();
+  const image = await prepare(record.target, record.manifest, stores, options, plain);
+  const mountFrom = otherRepositories(reference, stores, plain);
+  const { signal, onProgress } = options;
+  const { target, uploaded } = await registry.push(reference, image, stores.content, {
+    mountFrom,
+    ...(signal === undefined ? {} : { signal }),
+    ...(onProgress === undefined ? {} : { onProgress }),
+  });
+  return { name: formatReference(reference), target, uploaded };
+}
+
+/** What is pushed of an image of the store; `plain` gets the diffIDs of layers that were compressed for it. */
+async function prepare(
+  target: Descriptor,
+  chosen: Descriptor,
+  stores: ExportStores,
+  options: PushImageOptions,
+  plain: Map<Digest, Digest>,
+): Promise<ImageToPush> {
+  const fetched = read(target, stores);
+  const document = parseManifestOrIndex(fetched.bytes, target.digest);
+  if (!isIndex(document)) {
+    const manifest = await compressedManifest(fetched, document, stores, options, plain);
+    return { target: manifest, manifests: [], blobs: blobsOf([manifest]) };
+  }
+  const here = document.manifests.filter((child) => isComplete(child, stores));
+  if (here.length === document.manifests.length) {
+    const manifests = here.map((child) => read(child, stores));
+    return { target: fetched, manifests, blobs: blobsOf(manifests) };
+  }
+  // A registry refuses an index that names what it does not have; one image alone keeps its own digest.
+  const [only] = here.length > 1 ? [] : [read(chosen, stores)];
+  if (only !== undefined) return { target: only, manifests: [], blobs: blobsOf([only]) };
+  const bytes = Buffer.from(
+    JSON.stringify({ ...JSON.parse(fetched.bytes.toString("utf8")), manifests: here }),
+  );
+  const { digest, size } = await stores.content.ingestBytes(bytes);
+  const manifests = here.map((child) => read(child, stores));
+  const partial = { descriptor: { mediaType: target.mediaType, digest, size }, bytes };
+  return { target: partial, manifests, blobs: blobsOf(manifests) };
+}
+
+function read(descriptor: Descriptor, { content }: ExportStores): FetchedManifest {
+  const bytes = content.read(descriptor.digest);
+  const { mediaType, digest } = descriptor;
+  return { descriptor: { mediaType, digest, size: bytes.length }, bytes };
+}
+
+/** Whether a manifest and all that it names are in the store. */
+function isComplete(child: Descriptor, stores: ExportStores): boolean {
+  const { content } = stores;
+  if (content.stat(child.digest) === undefined) return false;
+  const document = parseManifestOrIndex(content.read(child.digest), child.digest);
+  if (isIndex(document)) return false;
+  return [document.config, ...document.layers].every(({ digest }) => content.stat(digest) !== undefined);
+}
+
+/** The manifest with its plain layers compressed; one that has none stays byte for byte. */
+async function compressedManifest(
+  fetched: FetchedManifest,
+  manifest: Manifest,
+  stores: ExportStores,
+  { compression = "gzip", signal }: PushImageOptions,
+  plain: Map<Digest, Digest>,
+): Promise<FetchedManifest> {
+  if (!manifest.layers.some(({ mediaType }) => mediaType === mediaTypes.ociLayer)) return fetched;
+  const mediaType = compression === "gzip" ? mediaTypes.ociLayerGzip : mediaTypes.ociLayerZstd;
+  const layers: Descriptor[] = [];
+  for (const layer of manifest.layers) {
+    if (layer.mediaType !== mediaTypes.ociLayer) {
+      layers.push(layer);
+      continue;
+    }
+    const blob = await stores.layers.compressed(layer.digest, compression, signal);
+    plain.set(blob.digest, layer.digest);
+    layers.push({ ...layer, mediaType, ...blob });
+  }
+  const bytes = encodeManifest(manifest.config, layers, manifest.annotations);
+  const { digest, size } = await stores.content.ingestBytes(bytes);
+  return { descriptor: { mediaType: mediaTypes.ociManifest, digest, size }, bytes };
+}
+
+/** Configurations and layers of manifests, each once. */
+function blobsOf(manifests: readonly FetchedManifest[]): ImageToPush["blobs"] {
+  const blobs = manifests.flatMap(({ bytes, descriptor }) => {
+    const document = parseManifestOrIndex(bytes, descriptor.digest);
+    return isIndex(document) ? [] : [...document.layers, document.config];
+  });
+  return [...new Map(blobs.map(({ digest, size }) => [digest, { digest, size }])).values()];
+}
+
+/**
+ * Where else at the same registry a blob may be: in the repositories of the other images here that are named after it,
+ * in the form that they have there or as the layer that it was made from. A registry that cannot take it from there
+ * wants it sent, and nothing is lost.
+ */
+function otherRepositories(
+  reference: Reference,
+  { content, names }: ExportStores,
+  plain: ReadonlyMap<Digest, Digest>,
+): (digest: Digest) => string | undefined {
+  const repositories = new Map<Digest, string>();
+  for (const { name, manifest } of names.list()) {
+    if (name === undefined || content.stat(manifest.digest) === undefined) continue;
+    const { domain, path } = parseReference(name);
+    if (domain !== reference.domain || path === reference.path) continue;
+    const document = parseManifestOrIndex(content.read(manifest.digest), manifest.digest);
+    if (isIndex(document)) continue;
+    for (const { digest } of [document.config, ...document.layers]) repositories.set(digest, path);
+  }
+  return (digest) => repositories.get(digest) ?? repositories.get(plain.get(digest) ?? digest);
+}
