@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { duration, quote, quoteInteger, quoteList } from "./go-text.ts";
+import { duration, json, normaliseTime, quote, quoteInteger, quoteList, time } from "./go-text.ts";
 
 test("%q", () => {
   assert.equal(
@@ -30,4 +30,15 @@ test("durations", () => {
     [1_000_000_001, "1.000000001s"],
   ] as const)
     assert.equal(duration(nanoseconds), text);
+});
+
+test("times have no zeros that Go would not write", () => {
+  assert.equal(time(1_700_000_000_000), "2023-11-14T22:13:20Z");
+  assert.equal(time(1_700_000_000_120), "2023-11-14T22:13:20.12Z");
+  assert.equal(normaliseTime("2024-01-01T00:00:00.123456789+02:00"), "2024-01-01T00:00:00.123456789+02:00");
+  assert.equal(normaliseTime("2024-01-01T00:00:00.500+02:00"), "2024-01-01T00:00:00.5+02:00");
+});
+
+test("JSON is safe inside HTML", () => {
+  assert.equal(json(["a<b", "&\u2028"]), '["a\\u003cb","\\u0026\\u2028"]');
 });

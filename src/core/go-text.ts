@@ -1,5 +1,6 @@
 /**
- * How Go prints values. History entries of images hold such texts, so they are part of an image's identity.
+ * How Go prints and orders values. LLB and image configurations hold such texts and are hashed, so equal content must be
+ * equal bytes.
  */
 
 const escapes: Readonly<Record<string, string>> = {
@@ -70,4 +71,47 @@ function fraction(value: number, digits: number): string {
   const text = String(value).padStart(digits + 1, "0");
   const rest = text.slice(-digits).replace(/0+$/, "");
   return text.slice(0, -digits) + (rest === "" ? "" : `.${rest}`);
+}
+
+/** JSON as Go's encoder writes it: `<`, `>`, `&` and the two line separators are escaped. */
+export function json(value: unknown, indent?: number): string {
+  return JSON.stringify(value, undefined, indent).replace(
+    /[<>&\u2028\u2029]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+/** Orders text as Go does: by the bytes of its UTF-8, which for characters beyond U+FFFF is not JavaScript's order. */
+export function compare(a: string, b: string): number {
+  if (a === b) return 0;
+  for (let i = 0; i < a.length && i < b.length; i++) {
+    const x = a.charCodeAt(i);
+    const y = b.charCodeAt(i);
+    if (x === y) continue;
+    if (isSurrogate(x) === isSurrogate(y)) return x - y;
+    return isSurrogate(x) ? 1 : -1;
+  }
+  return a.length - b.length;
+}
+
+function isSurrogate(unit: number): boolean {
+  return unit >= 0xd800 && unit < 0xe000;
+}
+
+/** An object with its keys in byte order, as Go writes maps. */
+export function sortedMap<T>(map: Readonly<Record<string, T>>): Record<string, T> {
+  const keys = Object.keys(map).sort(compare);
+  return Object.fromEntries(keys.map((key) => [key, map[key] as T]));
+}
+
+/** A point in time as Go's RFC 3339 has it: no trailing zeros in the fraction. `ms` since the epoch. */
+export function time(ms: number): string {
+  return normaliseTime(new Date(ms).toISOString());
+}
+
+/** Rewrites a time as Go does when it parses and prints it. Nanoseconds survive. */
+export function normaliseTime(text: string): string {
+  return text.replace(/\.(\d*?)0*(?=Z|[+-]\d\d:\d\d$)/, (_, digits: string) =>
+    digits === "" ? "" : `.${digits}`,
+  );
 }

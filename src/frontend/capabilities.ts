@@ -15,6 +15,4 @@ export const allCapabilities: ReadonlySet<string> = new Set([
   "exec.mount.secret",
   "exec.mount.ssh",
   "exec.secretenv",
-  "file.copy.includeexcludepatterns",
-  "mergeop",
 ]);

@@ -1,12 +1,6 @@
+import { goText } from "../core/index.ts";
 import type { Stage } from "../dockerfile/index.ts";
-import {
-  compareText,
-  imageSource,
-  type LlbEdge,
-  type LlbVertex,
-  localSource,
-  ociLayoutSource,
-} from "../llb/index.ts";
+import { imageSource, type LlbEdge, type LlbVertex, localSource, ociLayoutSource } from "../llb/index.ts";
 import type { ImageOrigin, Origin } from "./origins.ts";
 import { joinPath } from "./paths.ts";
 import type { BuildContext, FileSource } from "./stage-state.ts";
@@ -93,5 +87,5 @@ export function mainContextSource(options: BuildContext["options"], paths: Set<s
 /** What to ask a local directory for; nothing means all of it. */
 function followPaths(paths: ReadonlySet<string>): readonly string[] {
   if (paths.has("/")) return [];
-  return [...paths].map((path) => joinPath(".", path)).sort(compareText);
+  return [...paths].map((path) => joinPath(".", path)).sort(goText.compare);
 }

@@ -1,6 +1,6 @@
 import { formatPlatform, type Platform, parsePlatform } from "../core/index.ts";
 import { expandWord } from "../dockerfile/index.ts";
-import type { LlbVertex, VertexOptions } from "../llb/index.ts";
+import type { VertexOptions } from "../llb/index.ts";
 import type { StageContext, StageState, Step } from "./stage-state.ts";
 
 /** A name for the next step of a stage, and the state in which it is counted. */
@@ -91,9 +91,4 @@ export function stepOptions(step: Step, name: string): VertexOptions {
 /** Name of a vertex that the user did not write. */
 export function internalName(text: string): string {
   return `[internal] ${text}`;
-}
-
-/** Whether a vertex is one that the user did not write. */
-export function isInternal(vertex: LlbVertex): boolean {
-  return /^\[([^\]]* )?internal\] /.test(vertex.metadata.name);
 }

@@ -1,5 +1,4 @@
-import { BuildError, isDigest } from "../core/index.ts";
-import { goJson, normaliseTime, sortedMap } from "./go-json.ts";
+import { BuildError, goText, isDigest } from "../core/index.ts";
 import { array, type JsonObject, object, optional, parseJson, string, strings } from "./json.ts";
 import type { ContainerConfig, Healthcheck, HistoryEntry, ImageConfig } from "./types.ts";
 
@@ -64,7 +63,7 @@ export function encodeConfig(config: ImageConfig): Buffer {
     architecture: config.architecture,
     author: config.author,
     config: orderedContainer(config.config ?? {}),
-    created: config.created === undefined ? null : normaliseTime(config.created),
+    created: config.created === undefined ? null : goText.normaliseTime(config.created),
     history: config.history?.length ? config.history.map(orderedHistory) : null,
     os: config.os,
     "os.features": config["os.features"],
@@ -74,7 +73,7 @@ export function encodeConfig(config: ImageConfig): Buffer {
   };
   for (const key of ["author", "os.features", "os.version", "variant"])
     if (isEmpty(fields[key])) delete fields[key];
-  return Buffer.from(goJson(fields));
+  return Buffer.from(goText.json(fields));
 }
 
 const containerKeys = [
@@ -114,7 +113,7 @@ function orderedContainer(config: ContainerConfig): object {
   const ordered = pick(config, containerKeys);
   for (const key of ["ExposedPorts", "Volumes", "Labels"] as const) {
     const map = ordered[key];
-    if (map !== undefined) ordered[key] = sortedMap(map as Record<string, unknown>);
+    if (map !== undefined) ordered[key] = goText.sortedMap(map as Record<string, unknown>);
   }
   if (config.Healthcheck !== undefined) ordered.Healthcheck = pick(config.Healthcheck, healthcheckKeys);
   return ordered;
@@ -122,7 +121,7 @@ function orderedContainer(config: ContainerConfig): object {
 
 function orderedHistory(entry: HistoryEntry): object {
   const ordered = pick(entry, historyKeys);
-  if (entry.created !== undefined) ordered.created = normaliseTime(entry.created);
+  if (entry.created !== undefined) ordered.created = goText.normaliseTime(entry.created);
   return ordered;
 }
 

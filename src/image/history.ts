@@ -1,4 +1,4 @@
-import { goTime } from "./go-json.ts";
+import { goText } from "../core/index.ts";
 import type { HistoryEntry, ImageConfig } from "./types.ts";
 
 /** When and by what a layer came to be; `created` in milliseconds since the epoch. */
@@ -22,7 +22,9 @@ export function completeHistory(
     if (entry.empty_layer) return entry;
     const time = created[i] ?? layers[layer]?.created;
     layer++;
-    return entry.created === undefined && time !== undefined ? { ...entry, created: goTime(time) } : entry;
+    return entry.created === undefined && time !== undefined
+      ? { ...entry, created: goText.time(time) }
+      : entry;
   });
   return fillTimes(timed);
 }
@@ -37,7 +39,7 @@ function matchLayerCount(
     return counted++ < layers.length ? entry : { ...entry, empty_layer: true };
   });
   const missing = layers.slice(counted).map((layer) => ({
-    created: goTime(layer.created),
+    created: goText.time(layer.created),
     created_by: layer.description ?? "created by stagewright",
     comment: "buildkit.exporter.image.v0",
   }));
@@ -86,7 +88,7 @@ export function clampHistory(
 
 /** The earlier of a time and `epoch` (milliseconds); the epoch where there is no time. */
 export function clampTime(time: string | undefined, epoch: number): string {
-  return time === undefined || !(Date.parse(time) <= epoch) ? goTime(epoch) : time;
+  return time === undefined || !(Date.parse(time) <= epoch) ? goText.time(epoch) : time;
 }
 
 function isSameEntry(a: HistoryEntry, b: HistoryEntry | undefined): boolean {

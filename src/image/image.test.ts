@@ -7,11 +7,9 @@ import { gzipSync } from "node:zlib";
 import { BuildError, type Bytes, digestOf, mediaTypes } from "../core/index.ts";
 import { draftOf, makeLayer, temporaryStore, twoLayers } from "../exporter/testing/fixture.ts";
 import { importRootfs } from "./archive/index.ts";
-import { normaliseTime } from "./go-json.ts";
 import { clampHistory, completeHistory } from "./history.ts";
 import {
   encodeConfig,
-  goTime,
   historyRows,
   type ImageConfig,
   type ImageIndex,
@@ -64,13 +62,6 @@ test("a configuration is written as Go writes it", () => {
       '"created":"2024-05-01T10:00:00.12Z","history":[{"created":"2024-05-01T10:00:00Z","created_by":"b",' +
       `"comment":"c","empty_layer":true}],"os":"linux","rootfs":{"type":"layers","diff_ids":["${diffId}"]},"variant":"v8"}`,
   );
-});
-
-test("times have no zeros that Go would not write", () => {
-  assert.equal(goTime(1_700_000_000_000), "2023-11-14T22:13:20Z");
-  assert.equal(goTime(1_700_000_000_120), "2023-11-14T22:13:20.12Z");
-  assert.equal(normaliseTime("2024-01-01T00:00:00.123456789+02:00"), "2024-01-01T00:00:00.123456789+02:00");
-  assert.equal(normaliseTime("2024-01-01T00:00:00.500+02:00"), "2024-01-01T00:00:00.5+02:00");
 });
 
 test("history gets its times from the layers, as BuildKit has it", () => {

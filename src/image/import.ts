@@ -1,10 +1,9 @@
 import type { ContentStore } from "../content/index.ts";
-import { type Bytes, hostPlatform, type Platform } from "../core/index.ts";
+import { type Bytes, goText, hostPlatform, type Platform } from "../core/index.ts";
 import type { LayerStore } from "../layer/index.ts";
 import { decompressed } from "./archive/decompress.ts";
 import { undoOnFailure } from "./archive/undo.ts";
 import { imageFromSnapshot } from "./build.ts";
-import { goTime } from "./go-json.ts";
 import type { ContainerConfig, Image } from "./types.ts";
 
 export interface RootfsImport {
@@ -41,9 +40,9 @@ export async function importRootfs(
         os,
         architecture,
         ...(variant === undefined ? {} : { variant }),
-        created: goTime(created),
+        created: goText.time(created),
         config: options.config ?? {},
-        history: [{ created: goTime(created), comment: options.message ?? "Imported from -" }],
+        history: [{ created: goText.time(created), comment: options.message ?? "Imported from -" }],
       },
     };
     return await imageFromSnapshot(draft, { content, layers }, signal);

@@ -1,6 +1,5 @@
 export { type ImageDraft, imageFromSnapshot } from "./build.ts";
 export { encodeConfig, parseConfig } from "./config.ts";
-export { goJson, goTime } from "./go-json.ts";
 export { type HistoryRow, historyRows } from "./history.ts";
 export { imageSize, inspectImage, layerSizes } from "./inspect.ts";
 export { type ImageRow, imageRows } from "./list.ts";

@@ -3,12 +3,12 @@ import {
   type Descriptor,
   type Digest,
   formatPlatform,
+  goText,
   mediaTypes,
   type Platform,
   parseDigest,
   platformMatches,
 } from "../core/index.ts";
-import { goJson } from "./go-json.ts";
 import { array, type JsonObject, object, optional, parseJson, size, string, strings } from "./json.ts";
 import type { ImageIndex, Manifest } from "./types.ts";
 
@@ -123,7 +123,7 @@ export function encodeManifest(
     layers: layers.length === 0 ? null : layers.map((layer) => orderedDescriptor(layer)),
     ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
   };
-  return Buffer.from(goJson(manifest, 2));
+  return Buffer.from(goText.json(manifest, 2));
 }
 
 /** A descriptor with its keys in the order of Go's struct. */

@@ -1,4 +1,4 @@
-import type { Platform } from "../core/index.ts";
+import { goText, type Platform } from "../core/index.ts";
 import type {
   BuildOp,
   ChownOpt,
@@ -14,7 +14,6 @@ import type {
   SourceOp,
   UserOpt,
 } from "./op.ts";
-import { compareText } from "./order.ts";
 import { WireWriter } from "./wire-writer.ts";
 
 const netModes = { unset: 0, host: 1, none: 2 } as const;
@@ -259,5 +258,5 @@ function writeStringMap(w: WireWriter, field: number, map: Readonly<Record<strin
 }
 
 function sortedEntries<T>(map: Readonly<Record<string, T>>): [string, T][] {
-  return Object.entries(map).sort((a, b) => compareText(a[0], b[0]));
+  return Object.entries(map).sort((a, b) => goText.compare(a[0], b[0]));
 }

@@ -1,3 +1,4 @@
+import { goText } from "../core/index.ts";
 import { inputIndex, type LlbEdge, makeVertex, type VertexOptions } from "./graph.ts";
 import {
   type CacheSharing,
@@ -12,7 +13,6 @@ import {
   type SecurityMode,
   skipOutput,
 } from "./op.ts";
-import { compareText } from "./order.ts";
 
 /** A mount as a caller asks for it. `source` undefined: it starts empty. */
 export interface MountRequest {
@@ -47,7 +47,7 @@ export interface LentMount {
 /** A process. The result is the root filesystem as the process leaves it. */
 export function execVertex(request: ExecRequest, options: VertexOptions): LlbEdge {
   const rootRequest: MountRequest = { target: "/", source: request.root };
-  const ordered = [rootRequest, ...request.mounts].sort((a, b) => compareText(a.target, b.target));
+  const ordered = [rootRequest, ...request.mounts].sort((a, b) => goText.compare(a.target, b.target));
   const inputs: LlbEdge[] = [];
   const mounts: ExecMount[] = [];
   let outputs = 0;

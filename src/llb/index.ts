@@ -6,7 +6,6 @@ export * from "./file.ts";
 export * from "./graph.ts";
 export { encodeDefinition, inOrder, marshalDefinition } from "./marshal.ts";
 export * from "./op.ts";
-export { compareText } from "./order.ts";
 export * from "./source.ts";
 export { unifyVertices } from "./unify.ts";
 export { decodeDefinition, edgeOf } from "./unmarshal.ts";

@@ -9,7 +9,6 @@ import {
   encodeOp,
   execVertex,
   fileVertex,
-  goJson,
   imageSource,
   localSource,
   marshalDefinition,
@@ -248,10 +247,6 @@ test("owners as --chown has them", () => {
   assert.deepEqual(parseOwner("www-data"), { user: { name: "www-data" } });
   assert.deepEqual(parseOwner(":grp"), { user: { id: 0 }, group: { name: "grp" } });
   assert.deepEqual(parseOwner("4294967296"), { user: { name: "4294967296" } });
-});
-
-test("JSON is Go's", () => {
-  assert.equal(goJson(["a<b", "&\u2028"]), '["a\\u003cb","\\u0026\\u2028"]');
 });
 
 test("hostile definitions are refused", () => {

@@ -1,8 +1,7 @@
-import { type Digest, digestOf, type SourceRange } from "../core/index.ts";
+import { type Digest, digestOf, goText, type SourceRange } from "../core/index.ts";
 import type { Definition, OpMetadata, SourceFile, SourceInfo, SourceSpot } from "./definition.ts";
 import { encodeOp } from "./encode-op.ts";
 import type { LlbEdge, LlbVertex } from "./graph.ts";
-import { compareText } from "./order.ts";
 import { WireWriter } from "./wire-writer.ts";
 
 /**
@@ -79,7 +78,7 @@ export function encodeDefinition(definition: Definition): Uint8Array {
 
 function writeMetadata(w: WireWriter, metadata: OpMetadata): void {
   w.bool(1, metadata.ignoreCache);
-  const description = Object.entries(metadata.description).sort((a, b) => compareText(a[0], b[0]));
+  const description = Object.entries(metadata.description).sort((a, b) => goText.compare(a[0], b[0]));
   for (const [key, value] of description)
     w.message(2, () => {
       w.alwaysString(1, key);
@@ -87,7 +86,7 @@ function writeMetadata(w: WireWriter, metadata: OpMetadata): void {
     });
   const { exportCache, progressGroup } = metadata;
   if (exportCache !== undefined) w.message(4, () => w.bool(1, exportCache.value));
-  for (const cap of [...metadata.caps].sort(compareText))
+  for (const cap of [...metadata.caps].sort(goText.compare))
     w.message(5, () => {
       w.alwaysString(1, cap);
       w.alwaysInt(2, 1);
@@ -131,5 +130,5 @@ function writeRange(w: WireWriter, range: SourceRange): void {
 }
 
 function sorted<V>(map: ReadonlyMap<Digest, V>): [Digest, V][] {
-  return [...map].sort((a, b) => compareText(a[0], b[0]));
+  return [...map].sort((a, b) => goText.compare(a[0], b[0]));
 }

@@ -1,7 +1,8 @@
+import { goText } from "../core/index.ts";
 import type { LlbVertex, VertexOptions } from "./graph.ts";
 import { makeVertex } from "./graph.ts";
 
-/** Attributes of sources, by what they are for. Lists are JSON arrays as Go writes them: see `goJson`. */
+/** Attributes of sources, by what they are for. Lists are JSON arrays as Go writes them. */
 export const sourceAttributes = {
   imageResolveMode: "image.resolvemode",
   localSession: "local.session",
@@ -61,21 +62,13 @@ export function localSource(name: string, local: LocalSourceOptions, options: Ve
   };
   const caps = ["source.local", "source.local.sessionid", "source.local.sharedkeyhint"];
   if (local.followPaths !== undefined && local.followPaths.length > 0) {
-    attrs[sourceAttributes.followPaths] = goJson(local.followPaths);
+    attrs[sourceAttributes.followPaths] = goText.json(local.followPaths);
     caps.push("source.local.followpaths");
   }
   if (local.excludePatterns !== undefined && local.excludePatterns.length > 0) {
-    attrs[sourceAttributes.excludePatterns] = goJson(local.excludePatterns);
+    attrs[sourceAttributes.excludePatterns] = goText.json(local.excludePatterns);
     caps.push("source.local.excludepatterns");
   }
   if (local.differ !== undefined) attrs[sourceAttributes.differ] = local.differ;
   return makeVertex({ kind: "source", identifier: `local://${name}`, attrs }, [], { ...options, caps });
-}
-
-/** JSON as Go's encoder writes it: safe inside HTML. */
-export function goJson(value: unknown): string {
-  return JSON.stringify(value).replace(
-    /[<>&\u2028\u2029]/g,
-    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
 }

@@ -7,12 +7,12 @@ import {
   familiarReference,
   familiarRepository,
   formatReference,
+  goText,
   hexOf,
   mediaTypes,
   type Platform,
   parseReference,
 } from "../../core/index.ts";
-import { goJson, sortedMap } from "../go-json.ts";
 import { isIndex, orderedDescriptor, parseManifestOrIndex } from "../manifest.ts";
 import { readImage } from "../read.ts";
 import type { Image } from "../types.ts";
@@ -91,7 +91,7 @@ export function membersOf(
 }
 
 function json(path: string, value: unknown): Member {
-  return { kind: "bytes", path, bytes: Buffer.from(goJson(value)) };
+  return { kind: "bytes", path, bytes: Buffer.from(goText.json(value)) };
 }
 
 /** A descriptor and what it leads to. Manifests that an index names but the store never had are left out. */
@@ -157,5 +157,5 @@ function repositories(
       found[repository] = { ...found[repository], [reference.tag]: hexOf(top) };
     }
   }
-  return sortedMap(found);
+  return goText.sortedMap(found);
 }

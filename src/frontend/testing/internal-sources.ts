@@ -1,9 +1,9 @@
 import { posix } from "node:path";
-import { type LlbVertex, localSource } from "../llb/index.ts";
-import { defaultSession } from "./sources.ts";
-import type { FrontendOptions } from "./types.ts";
+import { type LlbVertex, localSource } from "../../llb/index.ts";
+import { defaultSession } from "../sources.ts";
+import type { FrontendOptions } from "../types.ts";
 
-/** What BuildKit reads the Dockerfile through. Nothing of the graph depends on it; displays name it. */
+/** What BuildKit reads the Dockerfile through. No graph has it, but its digest is on record. */
 export function definitionSource(options: Pick<FrontendOptions, "file" | "sessionId">): LlbVertex {
   const { file } = options;
   const names = [file, `${file}.dockerignore`];
