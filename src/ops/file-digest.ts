@@ -61,7 +61,7 @@ function knownDigest(file: HostFile): Uint8Array {
   return file.sha256;
 }
 
-/** What `explain` compares of one path: content of a file, else what it is. */
+/** What is recorded of one path: content of a file, else what it is. */
 export function contentDigest(node: Node): string {
   const content = contentOf(node);
   const mode = node.mode.toString(8);

@@ -55,7 +55,7 @@ export function selections(op: FileOp, inputCount: number): { input: number; act
 
 export interface SelectionDigest {
   readonly digest: Digest;
-  /** For `explain`: single files where there are few, else the selection as a whole. */
+  /** For the record: single files where there are few, else the selection as a whole. */
   readonly ingredients: readonly Ingredient[];
 }
 
@@ -66,7 +66,7 @@ export interface SelectionTask {
 }
 
 /** More files than this are one ingredient. */
-const explainedFiles = 500;
+const recordedFiles = 500;
 
 /** Digest of what an action copies from layers. Reads files whose digest no index has yet. */
 export function digestSelection({ input, action }: SelectionTask): SelectionDigest {
@@ -89,7 +89,7 @@ export async function digestLocalSelection(
   if (directory !== undefined) {
     const rows = rangeOf(directory + 1, tree.table.end[directory]!);
     await tree.hash(rows, signal);
-    if (tree.table.end[directory]! - directory > explainedFiles) {
+    if (tree.table.end[directory]! - directory > recordedFiles) {
       const digest = digestOfRows(tree, directory);
       return { digest, ingredients: [{ name: `${tree.name} ${action.src}`, value: digest }] };
     }
@@ -132,7 +132,7 @@ function sourceTypes(from: Tree, action: CopyAction): string[] {
 function selectionDigest(name: string, action: CopyAction, from: Tree): SelectionDigest {
   const selected = selectedBy(from, action);
   const digest = digestOfFields(...sourceTypes(from, action), digestOfSelected(selected));
-  if (selected.length > explainedFiles)
+  if (selected.length > recordedFiles)
     return { digest, ingredients: [{ name: `${name} ${action.src}`, value: digest }] };
   const ingredients = selected.map((each) => ({
     name: `${name} ${cleanPath(`${bytePathOf(action.src)}/${each.path}`)}`,

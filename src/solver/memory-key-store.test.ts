@@ -1,5 +1,5 @@
-import { createMemoryKeyStore } from "./index.ts";
 import { testKeyStore } from "./key-store-suite.ts";
+import { createMemoryKeyStore } from "./memory-key-store.ts";
 
 testKeyStore("memory", async () => {
   const store = createMemoryKeyStore();

@@ -1,48 +1,16 @@
-import {
-  BuildError,
-  type Digest,
-  digestOfFields,
-  type EventSink,
-  toBuildError,
-  withDetails,
-} from "../core/index.ts";
+import { BuildError, type Digest, digestOfFields, toBuildError, withDetails } from "../core/index.ts";
 import { createSlots } from "./slots.ts";
-import type { CacheKey, CacheRecord, Edge, JobContext, KeyStore, Op, ResultCodec, Vertex } from "./types.ts";
-
-export interface SolverOptions<S, R> {
-  /** What a vertex does. Called once a vertex. */
-  readonly resolveOp: (vertex: Vertex<S>) => Op<R>;
-  readonly codec: ResultCodec<R>;
-  readonly keys: KeyStore;
-  readonly emit: EventSink;
-  readonly signal: AbortSignal;
-  /** How many ops of weight 1 run at once. */
-  readonly parallelism: number;
-  /** Called before the first op that is not passive executes; a build that finds everything in the cache never calls it. */
-  readonly beforeExecution?: () => Promise<void>;
-}
-
-/** A result with what the image needs to know of its making. */
-export interface Solved<R> {
-  readonly result: R;
-  /** The key that children see; undefined for what only content identifies. */
-  readonly key: Digest | undefined;
-  readonly cached: boolean;
-  /** When the vertex was executed, in milliseconds since the epoch. */
-  readonly created: number;
-  /** How long that took, in milliseconds; 0 where it was not recorded. */
-  readonly duration: number;
-}
-
-export interface Solver<S, R> {
-  /** Evaluates an edge, and below it only what the cache does not have. The first failure cancels everything else. */
-  solve(edge: Edge<S>): Promise<Solved<R>>;
-  /**
-   * What this build already knows of a vertex below an edge that was solved: its result was made, or is in the cache. Never
-   * executes anything; undefined when the result is gone and nothing needed it.
-   */
-  peek(edge: Edge<S>): Promise<Solved<R> | undefined>;
-}
+import type {
+  CacheKey,
+  CacheRecord,
+  Edge,
+  JobContext,
+  Op,
+  Solved,
+  Solver,
+  SolverOptions,
+  Vertex,
+} from "./types.ts";
 
 interface Outcome<R> {
   readonly results: readonly R[];
@@ -107,7 +75,6 @@ export function createSolver<S, R>(options: SolverOptions<S, R>): Solver<S, R> {
       digest: vertex.digest,
       name: vertex.name,
       inputs: vertex.inputs.map((edge) => edge.vertex.digest),
-      ...(vertex.internal ? { internal: true } : {}),
       ...state,
     });
   }

@@ -16,7 +16,6 @@ export interface Vertex<S> {
   readonly inputs: readonly Edge<S>[];
   /** Never taken from the cache (`--no-cache`); its result is still stored. */
   readonly ignoreCache?: boolean;
-  readonly internal?: boolean;
 }
 
 /** What an op may use while it works. */
@@ -27,7 +26,7 @@ export interface JobContext {
   readonly emit: EventSink;
 }
 
-/** One ingredient of a cache key, kept so that `explain` can say what changed. */
+/** One ingredient of a cache key, kept in the record so that two keys can be compared. */
 export interface Ingredient {
   /** `definition`, `input 0`, `context src/app.ts`, … */
   readonly name: string;
@@ -103,4 +102,41 @@ export interface KeyStore {
    * Runs `work` while this process alone, of all that use the store, holds `key`. Released when the process dies.
    */
   exclusively<T>(key: Digest, signal: AbortSignal, work: () => Promise<T>): Promise<T>;
+}
+
+/** What a solver works with. */
+export interface SolverOptions<S, R> {
+  /** What a vertex does. Called once a vertex. */
+  readonly resolveOp: (vertex: Vertex<S>) => Op<R>;
+  readonly codec: ResultCodec<R>;
+  readonly keys: KeyStore;
+  readonly emit: EventSink;
+  readonly signal: AbortSignal;
+  /** How many ops of weight 1 run at once. */
+  readonly parallelism: number;
+  /** Called before the first op that is not passive executes; a build that finds everything in the cache never calls it. */
+  readonly beforeExecution?: () => Promise<void>;
+}
+
+/** A result with what the image needs to know of its making. */
+export interface Solved<R> {
+  readonly result: R;
+  /** The key that children see; undefined for what only content identifies. */
+  readonly key: Digest | undefined;
+  readonly cached: boolean;
+  /** When the vertex was executed, in milliseconds since the epoch. */
+  readonly created: number;
+  /** How long that took, in milliseconds; 0 where it was not recorded. */
+  readonly duration: number;
+}
+
+/** Evaluates graphs of one build; what it learns of a vertex it keeps. */
+export interface Solver<S, R> {
+  /** Evaluates an edge, and below it only what the cache does not have. The first failure cancels everything else. */
+  solve(edge: Edge<S>): Promise<Solved<R>>;
+  /**
+   * What this build already knows of a vertex below an edge that was solved: its result was made, or is in the cache. Never
+   * executes anything; undefined when the result is gone and nothing needed it.
+   */
+  peek(edge: Edge<S>): Promise<Solved<R> | undefined>;
 }
