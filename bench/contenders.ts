@@ -32,7 +32,7 @@ const root = join(import.meta.dirname, "..");
 
 /** The checkout's own build, from `dist`; undefined while there is none. */
 export function stagewright(work: string): Contender | undefined {
-  if (!existsSync(join(root, "dist/cli.js"))) return undefined;
+  if (!existsSync(join(root, "dist/cli.cjs"))) return undefined;
   const store = join(work, "stagewright");
   const program = [process.execPath, join(root, "bin/stagewright.cjs")] as const;
   // An extra certificate file costs every start of Node tens of milliseconds; no build here uses a network.

@@ -74,7 +74,7 @@ function compareCase(name: string, work: string, bases: readonly BaseImage[]): b
 function build(name: string, context: string, work: string): { image?: ExportedImage; failure?: string } {
   const { target, buildArgs = {}, labels = {} } = readCase(name);
   const root = join(import.meta.dirname, "..");
-  if (!existsSync(join(root, "dist/cli.js"))) throw new Error("there is no dist: npm run build comes first");
+  if (!existsSync(join(root, "dist/cli.cjs"))) throw new Error("there is no dist: npm run build comes first");
   const out = join(work, "image.tar");
   rmSync(out, { force: true });
   const args = [

@@ -31,7 +31,7 @@ function cacheDirectory(): string {
 }
 
 function bundleIsFresh(): boolean {
-  const bundle = statSync(join(root, "dist", "cli.js"), { throwIfNoEntry: false });
+  const bundle = statSync(join(root, "dist", "cli.cjs"), { throwIfNoEntry: false });
   if (bundle === undefined) return false;
   return globSync("src/**/*.ts", { cwd: root }).every(
     (file) => statSync(join(root, file)).mtimeMs < bundle.mtimeMs,

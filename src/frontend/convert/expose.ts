@@ -1,4 +1,3 @@
-import { isIP } from "node:net";
 import { goText } from "../../core/index.ts";
 import { type ExposeInstruction, expandWords, warningOf } from "../../dockerfile/index.ts";
 import { invalid } from "../refuse.ts";
@@ -16,6 +15,9 @@ export function convertExpose(state: StageState, step: Step<ExposeInstruction>):
   };
   return commit(withConfig(state, { ExposedPorts: exposed }), build, `EXPOSE ${goText.plainList(ports)}`);
 }
+
+/** Loaded when it is needed: hardly an EXPOSE has an address, and loading it takes a millisecond of each build. */
+const isIP = (text: string) => process.getBuiltinModule("node:net").isIP(text);
 
 /** `80/tcp`, … for one word. */
 function portsOf(step: Step, word: string): string[] {
