@@ -1,4 +1,4 @@
-import { existsSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { renameSync, rmSync, statSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import type { ContentStore } from "../content/index.ts";
 import {
@@ -21,17 +21,12 @@ import {
 } from "../snapshot/index.ts";
 import { syncFilesystem } from "../sys/index.ts";
 import { borrowedKey } from "./borrowed.ts";
+import { unpackTo } from "./directory.ts";
 import { fromTar } from "./from-tar.ts";
-import {
-  bootId,
-  described,
-  freshId,
-  type LayerFiles,
-  openLayerFiles,
-  type StoredRecord,
-} from "./layer-files.ts";
+import { bootId, described, freshId, openLayerFiles, type StoredRecord } from "./layer-files.ts";
 import { packLayer } from "./pack.ts";
-import type { LayerStore, LayerUsage, PackedLayer } from "./types.ts";
+import type { LayerStore, PackedLayer } from "./types.ts";
+import { usageOf } from "./usage.ts";
 import { createViewCache } from "./view-cache.ts";
 import { runLayerTask } from "./work.ts";
 
@@ -93,6 +88,12 @@ export function openLayerStore(content: ContentStore): LayerStore {
     return rebuilt;
   }
 
+  /** How to open a layer whose index is whole. */
+  async function repaired(found: StoredRecord): Promise<LayerSource> {
+    await index(found);
+    return sourceOf(found);
+  }
+
   async function rebuildIndex(found: StoredRecord, source: LayerSource): Promise<void> {
     const indexFile = `${source.index}.${freshId()}`;
     try {
@@ -134,49 +135,7 @@ export function openLayerStore(content: ContentStore): LayerStore {
     if (found.origin === "directory") return files.directory(id, "fs");
     const key = found.dependsOnLower ? await borrowedKey(await index(found), () => rootfs(below)) : "";
     const target = files.directory(id, key === "" ? "fs" : `fs-${key}`);
-    return once(target, () => unpackOnce(found, below, target, signal));
-  }
-
-  async function unpackOnce(
-    found: StoredRecord,
-    below: readonly LayerId[],
-    target: string,
-    signal?: AbortSignal,
-  ): Promise<string> {
-    if (isComplete(target)) return target;
-    if (process.getuid?.() !== 0)
-      throw new BuildError("permission-denied", "unpacking a layer for RUN needs root (owners, whiteouts)", {
-        hint: "builds without RUN need no privileges",
-      });
-    await index(found); // repairs it
-    const temporary = files.temporary();
-    const task = {
-      source: sourceOf(found),
-      below: found.dependsOnLower ? await sources(below) : [],
-      target: temporary,
-    };
-    try {
-      await runLayerTask("unpack", task, signal);
-      if (existsSync(target)) {
-        if (isComplete(target)) return target; // another process was quicker
-        files.discard(target);
-      }
-      writeFileSync(`${target}.boot`, bootId());
-      renameSync(temporary, target);
-      unsynced.add(found.id);
-      return target;
-    } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code;
-      if ((code === "ENOTEMPTY" || code === "EEXIST") && isComplete(target)) return target;
-      throw error;
-    } finally {
-      if (existsSync(temporary)) files.discard(temporary);
-    }
-  }
-
-  /** An unpacked directory that a power failure may have cut short is not worth having. */
-  function isComplete(target: string): boolean {
-    return existsSync(target) && (files.text(`${target}.boot`) ?? bootId()) === bootId();
+    return once(target, () => unpackTo(target, found, below, { files, unsynced, sources, repaired }, signal));
   }
 
   async function sources(layers: readonly LayerId[]): Promise<LayerSource[]> {
@@ -210,10 +169,9 @@ export function openLayerStore(content: ContentStore): LayerStore {
     const { diffId, tarSize } = found;
     if (diffId !== undefined && content.stat(diffId)?.size === tarSize) return { diffId, size: tarSize! };
     return once(`tar ${id}`, async () => {
-      await index(found);
+      const source = await repaired(found);
       const file = content.temporary();
       try {
-        const source = sourceOf(found);
         const packed = isSmall(found)
           ? packLayer(source, file)
           : await runLayerTask("pack", { source, file }, signal);
@@ -376,18 +334,4 @@ function moveUpper(upper: string, target: string): void {
       cause: error,
     });
   }
-}
-
-/** A directory counts with the sizes of its files and a page for each entry: counting blocks would take a walk. */
-function usageOf(files: LayerFiles, content: ContentStore, id: LayerId): LayerUsage {
-  const found = files.read(id);
-  if (found === undefined) return {};
-  const tar = found.diffId === undefined ? undefined : content.stat(found.diffId)?.size;
-  const index = statSync(files.directory(id, "index"), { throwIfNoEntry: false })?.size;
-  const copies = files.names(id).filter((name) => /^fs(-[0-9a-f]+)?$/.test(name)).length;
-  return {
-    ...(tar === undefined ? {} : { tar }),
-    ...(copies === 0 ? {} : { directory: copies * (found.contentSize + 4096 * found.entryCount) }),
-    ...(index === undefined ? {} : { index }),
-  };
 }
