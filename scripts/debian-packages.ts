@@ -6,6 +6,7 @@ export const runtimePackages = ["crun", "mmdebstrap", "debian-archive-keyring", 
 /** What the tests need beside that: real peers that read what we write and write what we read. */
 export const testPackages = [
   ...runtimePackages,
+  "apache2-utils",
   "attr",
   "busybox-static",
   "bzip2",

@@ -102,7 +102,7 @@ describe("build", () => {
   });
 
   test("flags that ask for what is not done are refused by name", async () => {
-    for (const flag of ["--push", "--secret=id=x", "--ssh=default", "--sbom", "--provenance=max", "--squash"])
+    for (const flag of ["--secret=id=x", "--ssh=default", "--sbom", "--provenance=max", "--squash"])
       await fails(["build", flag, at("app")], 1, new RegExp(`${flag.split("=")[0]} is not supported: `));
     await sandbox.ok(["build", "--provenance=false", "--sbom=false", "--rm", "--load", at("app")]);
     await fails(

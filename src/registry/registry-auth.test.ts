@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { BuildError, mediaTypes, parseReference } from "../core/index.ts";
-import { parseChallenges, readToken, tokenUrl } from "./authorization.ts";
+import { mayLearnLogin, parseChallenges, readToken, tokenUrl } from "./authorization.ts";
 import { endpointsOf, isLoopback } from "./endpoint.ts";
 import { openRegistry, type Registry } from "./index.ts";
 import { type HostileRegistry, type Reply, startHostileRegistry } from "./testing/index.ts";
@@ -224,4 +224,32 @@ test("a host that is not there is named", async () => {
     assert.match(error.message, /registry 127\.0\.0\.1:1 cannot be reached/);
     return true;
   });
+});
+
+test("which token servers may see a login", () => {
+  const allowed = (name: string, realm: string, settings = {}) => {
+    const endpoint = endpointsOf(parseReference(`${name}/app`), settings).at(-1)!;
+    return mayLearnLogin(new URL(realm), endpoint);
+  };
+  for (const [registry, realm] of [
+    ["docker.io", "https://auth.docker.io/token"],
+    ["ghcr.io", "https://ghcr.io/token"],
+    ["registry.gitlab.com", "https://gitlab.com/jwt/auth"],
+    ["registry.example.com", "https://auth.example.com/token"],
+    ["localhost:5000", "http://localhost:5000/token"],
+  ] as const)
+    assert.ok(allowed(registry, realm), `${registry} ${realm}`);
+  for (const [registry, realm] of [
+    ["docker.io", "https://auth.docker.io.example.com/token"],
+    ["docker.io", "https://notdocker.io/token"],
+    ["ghcr.io", "https://evil.io/token"],
+    ["registry.co.uk", "https://evil.co.uk/token"],
+    ["registry.example.com", "https://example.org/token"],
+    ["10.0.0.1", "https://10.0.0.2/token"],
+    ["localhost:5000", "http://localhost:5001/token"],
+    ["localhost:5000", "https://evil.example.com/token"],
+  ] as const)
+    assert.ok(!allowed(registry, realm), `${registry} ${realm}`);
+  const settings = { "registry.example.com": { realms: ["login.example.org"] } };
+  assert.ok(allowed("registry.example.com", "https://login.example.org/token", settings));
 });

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -21,16 +21,25 @@ export interface RegistryProcess {
   stop(): void;
 }
 
+/** The one user whom a registry lets in. */
+export interface Login {
+  readonly username: string;
+  readonly password: string;
+}
+
 /**
  * Starts Debian's docker-registry on a free port and waits until it answers. It dies with the caller's process. Needs
- * the packages docker-registry and skopeo.
+ * the packages docker-registry and skopeo. With a login it wants HTTP Basic authentication (package apache2-utils).
  */
-export async function startRegistry(): Promise<RegistryProcess> {
+export async function startRegistry(login?: Login): Promise<RegistryProcess> {
   const directory = mkdtempSync(join(tmpdir(), "registry-"));
+  const users = login === undefined ? undefined : join(directory, "htpasswd");
+  if (login !== undefined && users !== undefined)
+    writeFileSync(users, execFileSync("htpasswd", ["-Bbn", login.username, login.password]));
   for (let attempt = 1; ; attempt++) {
     const host = `127.0.0.1:${await freePort()}`;
     const config = join(directory, "config.yml");
-    writeFileSync(config, configuration(host, join(directory, "data")));
+    writeFileSync(config, configuration(host, join(directory, "data"), users));
     const child = spawn("docker-registry", ["serve", config], {
       stdio: ["ignore", "ignore", "pipe"],
       env: { PATH: process.env.PATH, OTEL_TRACES_EXPORTER: "none" },
@@ -46,12 +55,13 @@ export async function startRegistry(): Promise<RegistryProcess> {
   }
 }
 
-function configuration(host: string, root: string): string {
+function configuration(host: string, root: string, users: string | undefined): string {
+  const auth = users === undefined ? "" : `auth: { htpasswd: { realm: test, path: ${users} } }\n`;
   return `version: 0.1
 log: { level: error, accesslog: { disabled: true } }
 storage: { filesystem: { rootdirectory: ${root} }, delete: { enabled: true } }
 http: { addr: "${host}" }
-`;
+${auth}`;
 }
 
 function stopper(child: ChildProcess, directory: string): () => void {
@@ -79,7 +89,7 @@ async function untilReady(child: ChildProcess, host: string): Promise<string | u
   });
   for (let i = 0; i < 400 && !ended; i++) {
     const answer = await fetch(`http://${host}/v2/`).catch(() => undefined);
-    if (answer?.ok) return undefined;
+    if (answer?.ok || answer?.status === 401) return undefined;
     await sleep(25);
   }
   return errors || "it does not answer";
