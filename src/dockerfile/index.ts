@@ -3,4 +3,4 @@ export * from "./lint/index.ts";
 export * from "./parser/index.ts";
 export * from "./shell/index.ts";
 export * from "./stages/index.ts";
-export { didYouMean, suggest } from "./suggest.ts";
+export { didYouMean } from "./suggest.ts";

@@ -40,6 +40,7 @@ export interface RootMount {
   readonly upper?: string;
 }
 
+/** Where input of a process comes from and its output goes. */
 export interface ProcessIO {
   /** Called for every piece of output, in order per stream. */
   readonly onOutput?: (stream: 1 | 2, data: Uint8Array) => void;
@@ -54,11 +55,13 @@ export interface ProcessIO {
   readonly onStart?: (forward: (signal: NodeJS.Signals) => void) => void;
 }
 
+/** How a process ended. */
 export interface ExitStatus {
   /** 128+n for a signal; 127 when the program is missing, 126 when it cannot be executed, as Docker has it. */
   readonly code: number;
 }
 
+/** Runs processes in sandboxes. */
 export interface Executor {
   /** Name and version of what runs the processes (`crun 1.8.1`). */
   readonly runtime: string;

@@ -8,8 +8,10 @@ export interface BuildPlan {
   readonly stages: readonly PlannedStage[];
 }
 
+/** One stage of a plan, needed or not. */
 export interface PlannedStage {
   readonly index: number;
+  /** As written after AS, or empty. */
   readonly name: string;
   /** Line of its FROM. */
   readonly line: number;

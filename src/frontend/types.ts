@@ -12,6 +12,7 @@ export interface Bridge {
   resolveImage(ref: string, request: ResolveRequest): Promise<ResolvedImage>;
 }
 
+/** How an image is looked up. */
 export interface ResolveRequest {
   readonly platform: Platform;
   /** How the progress calls the look-up: `[internal] load metadata for …`. */
@@ -23,6 +24,7 @@ export interface ResolveRequest {
   readonly ociStore?: string;
 }
 
+/** An image that was looked up. */
 export interface ResolvedImage {
   /** Normalised reference, possibly another one than was asked for. */
   readonly ref: string;
@@ -44,6 +46,7 @@ export type NamedContext =
   /** An image in an OCI layout that the caller lends as `store`. */
   | { readonly kind: "oci-layout"; readonly store: string; readonly digest: Digest };
 
+/** What is built from a Dockerfile, and for whom. */
 export interface FrontendOptions {
   /** The Dockerfile's name as the user gave it; used in errors, warnings and source maps. */
   readonly file: string;
@@ -86,6 +89,7 @@ export interface FrontendOptions {
   readonly sourceDateEpoch?: number;
 }
 
+/** A Dockerfile as a graph of operations, with what the image needs beside its layers. */
 export interface FrontendResult {
   /** The target's root filesystem; `undefined` is the empty one. */
   readonly edge: LlbEdge | undefined;
@@ -108,6 +112,7 @@ export interface FrontendResult {
   readonly usesContext: boolean;
 }
 
+/** What became of one stage. */
 export interface StageResult {
   readonly index: number;
   /** As written after AS, or empty. */
@@ -124,6 +129,7 @@ export interface StageResult {
   readonly config?: ImageConfig;
 }
 
+/** A finding of the linter, or of the conversion. */
 export interface FrontendWarning {
   /** Name of the check rule (`UndefinedVar`). */
   readonly rule?: string;

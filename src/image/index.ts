@@ -7,9 +7,8 @@ export {
   encodeManifest,
   isIndex,
   isIndexType,
-  parseDescriptor,
   parseManifestOrIndex,
   selectManifest,
 } from "./manifest.ts";
-export { checkLayerCount, imageRecordOf, readImage, snapshotOf } from "./read.ts";
+export { imageRecordOf, readImage, snapshotOf } from "./read.ts";
 export type * from "./types.ts";

@@ -39,10 +39,12 @@ export function parseManifestOrIndex(bytes: Uint8Array, where: string): Manifest
   };
 }
 
+/** Tells an index from a manifest. */
 export function isIndex(value: Manifest | ImageIndex): value is ImageIndex {
   return "manifests" in value;
 }
 
+/** Whether a media type is that of an index, OCI's or Docker's. */
 export function isIndexType(mediaType: string): boolean {
   return mediaType === mediaTypes.ociIndex || mediaType === mediaTypes.dockerManifestList;
 }

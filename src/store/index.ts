@@ -2,7 +2,6 @@ export type { Finding, FsckOptions } from "./fsck.ts";
 export { openStore, type Store, type StoreOptions, storeRoot } from "./open.ts";
 export type { PruneOptions, PruneResult } from "./prune.ts";
 export type { RemoveResult } from "./remove.ts";
-export { sweepLeftovers } from "./trash.ts";
 export type { DiskUsage, LayerUsageRow } from "./usage.ts";
 
 // Housekeeping is loaded on demand: builds open the store, and need none of it.

@@ -28,8 +28,8 @@ import {
   removeImage,
   type Store,
   storeRoot,
-  sweepLeftovers,
 } from "./index.ts";
+import { sweepLeftovers } from "./trash.ts";
 
 const base = mkdtempSync(join(tmpdir(), "stagewright-store-"));
 after(() => rmSync(base, { recursive: true }));
