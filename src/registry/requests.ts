@@ -62,6 +62,7 @@ export function createRequests(
 ): Requests {
   const { attempts, retryDelay, credentials = async () => undefined } = options;
   const tokens = new Map<string, Token>();
+  const pending = new Map<string, Promise<Token | undefined>>();
   const logins = new Map<string, Promise<Credentials | undefined>>();
 
   const loginFor = (host: string): Promise<Credentials | undefined> => {
@@ -111,7 +112,7 @@ export function createRequests(
     const request =
       login === undefined ? { method: "GET" as const, url, headers: {} } : tokenRequest(url, login);
     const response = await persistently(url.host, signal, () =>
-      follow(transport, { ...request, settings, signal }),
+      follow(transport, { ...request, settings, signal }, login?.kind === "identity"),
     );
     if (response.status === 401 || response.status === 403) {
       discard(response);
@@ -129,6 +130,21 @@ export function createRequests(
     const login = await loginFor(request.endpoint.host);
     if (login?.kind !== "password") return undefined;
     return { header: basicHeader(login), expires: Number.POSITIVE_INFINITY };
+  };
+
+  /** Another token than the one that was refused; requests that wait for the same one share it. */
+  const freshToken = async (
+    key: string,
+    refused: Token | undefined,
+    fetch: () => Promise<Token | undefined>,
+  ): Promise<Token | undefined> => {
+    const known = tokens.get(key);
+    if (known !== undefined && known !== refused && known.expires - tokenMargin > Date.now()) return known;
+    const fetching = pending.get(key) ?? fetch().finally(() => pending.delete(key));
+    pending.set(key, fetching);
+    const token = await fetching;
+    if (token !== undefined) tokens.set(key, token);
+    return token;
   };
 
   const sendOnce = async (request: EndpointRequest): Promise<HttpResponse> => {
@@ -149,10 +165,9 @@ export function createRequests(
       });
     const response = await attempt(usable);
     if (response.status !== 401 || !isOwn || response.url.origin !== url.origin) return response;
-    const token = await tokenFor(response, request);
+    const token = await freshToken(key, usable, () => tokenFor(response, request));
     if (token === undefined || token.header === usable?.header) return response;
     discard(response);
-    tokens.set(key, token);
     return attempt(token);
   };
 
@@ -175,7 +190,7 @@ function settingsFor(endpoint: Endpoint, url: URL): Endpoint["settings"] {
  * Sends a request and follows redirects. Authorization goes to the origin it was made for and nowhere else, and no redirect
  * leads from HTTPS to plain HTTP.
  */
-async function follow(transport: Transport, first: Parameters<Transport["send"]>[0]): Promise<HttpResponse> {
+async function follow(transport: Transport, first: HttpRequest, secretBody = false): Promise<HttpResponse> {
   const origin = first.url;
   let request = first;
   for (let redirects = 0; ; redirects++) {
@@ -197,6 +212,7 @@ async function follow(transport: Transport, first: Parameters<Transport["send"]>
     if (url.protocol !== "https:" && url.protocol !== "http:") throw refuse("that is not an HTTP URL");
     if (url.protocol === "http:" && request.url.protocol === "https:")
       throw refuse("HTTPS may not lead to plain HTTP");
+    if (secretBody && url.origin !== origin.origin) throw refuse("a login is not sent to another host");
     const { authorization, ...others } = first.headers;
     const keeps = url.origin === origin.origin && authorization !== undefined;
     request = {

@@ -46,9 +46,9 @@ export async function pushBlob(
   const { onProgress, signal } = options;
   const progress = (current: number): void =>
     onProgress?.({ id: blob.digest, current, total: blob.size, state: "uploading" });
-  progress(0);
   let upload = await begin(to, blob, options);
   if (upload === undefined) return "mounted";
+  progress(0);
   for (let failures = 0; ; ) {
     const before = upload.offset;
     try {

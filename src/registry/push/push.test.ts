@@ -344,6 +344,35 @@ describe("logins", () => {
     }
   });
 
+  test("a refresh token follows no redirect to another host", async () => {
+    reopen({ kind: "identity", token: "REFRESH" });
+    guard(`Bearer realm="http://${server.host}/token"`, "Bearer T");
+    server.on("/token", (request, response) => {
+      request.resume();
+      response.writeHead(307, { location: `http://${other.host}/stolen` }).end();
+    });
+    await assert.rejects(push(), /a login is not sent to another host/);
+    assert.equal(other.requests.length, 0);
+  });
+
+  test("blobs that go at once share one token", async () => {
+    reopen(login);
+    guard(`Bearer realm="http://${server.host}/token"`, "Bearer T");
+    server.on("/token", (_, response) => setTimeout(() => response.end('{"token":"T"}'), 20));
+    const blobs = [layer];
+    for (let i = 0; i < 3; i++) {
+      const blob = await content.ingestBytes(randomBytes(10));
+      blobs.push(blob);
+      server.on(
+        `/v2/team/app/blobs/${blob.digest}`,
+        guarded(`Bearer realm="http://${server.host}/token"`, "Bearer T", (_, r) => r.end(Buffer.alloc(10))),
+      );
+    }
+    image = { ...image, blobs };
+    assert.equal((await push()).uploaded, 1);
+    assert.equal(server.requests.filter(({ path }) => path.startsWith("/token")).length, 1);
+  });
+
   test("without one, the error says how to log in", async () => {
     guard('Basic realm="x"', basic);
     await assert.rejects(push(), (error: BuildError) => {
