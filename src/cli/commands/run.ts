@@ -1,12 +1,13 @@
 import { join } from "node:path";
 import { parseVolume, type RunOptions, runContainer } from "../../container/index.ts";
 import { BuildError, hostPlatform } from "../../core/index.ts";
-import { createExecutor, sweep } from "../../executor/index.ts";
+import { createExecutor } from "../../executor/index.ts";
 import { openLease } from "../../names/index.ts";
 import { openRegistry } from "../../registry/index.ts";
 import { resolveDockerImage } from "../../source/index.ts";
 import type { Store } from "../../store/index.ts";
 import type { Call, Command } from "../command.ts";
+import { interruption } from "../interruption.ts";
 import { networkOf, platformOf, rootFlag, storeOf } from "./common.ts";
 
 const later = "it comes with a later version";
@@ -77,9 +78,9 @@ async function runImage(call: Call): Promise<number> {
   const store = storeOf(call);
   const lease = openLease(store.root);
   const registry = openRegistry();
-  const stop = new AbortController();
-  await lease.begin();
+  const stop = interruption();
   try {
+    await lease.begin();
     const [name = "", ...args] = call.args;
     const image = await findImage(name, call, store, registry, stop.signal);
     const snapshot = await image.materialize({ signal: stop.signal });
@@ -88,9 +89,9 @@ async function runImage(call: Call): Promise<number> {
       () => snapshot.layers.every((id) => store.layers.record(id) !== undefined),
     );
     if (!here) throw new BuildError("aborted", `${name} was removed just now`);
-    const stateDir = join(store.root, "run");
-    sweep(stateDir);
-    const executor = await createExecutor({ stateDir });
+    const executor = await createExecutor({ stateDir: join(store.root, "run") });
+    // From here on signals are for the program in the container.
+    stop.end();
     try {
       const { config = {} } = JSON.parse(image.config.toString());
       return await runContainer(
@@ -101,6 +102,7 @@ async function runImage(call: Call): Promise<number> {
       executor.close();
     }
   } finally {
+    stop.end();
     registry.close();
     lease.release();
   }
