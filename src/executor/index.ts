@@ -1,5 +1,4 @@
 export { type Diagnosis, diagnose } from "./diagnose.ts";
 export { createExecutor, type ExecutorOptions } from "./executor.ts";
 export { findTool } from "./runtime.ts";
-export { sweep } from "./state-dir.ts";
 export type * from "./types.ts";
