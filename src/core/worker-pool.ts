@@ -49,6 +49,9 @@ const workerThreads = () => process.getBuiltinModule("node:worker_threads");
  * One pool of worker threads for the whole process, for work that is synchronous and long: walks of large trees, hashing, tar,
  * compression. Workers start when they are first needed, are reused, and do not keep the process alive while idle.
  */
+/** Resident bytes of the process above which a worker that has done its job is not kept for another. */
+const largeProcess = 160 << 20;
+
 const workers = new Set<PoolWorker>();
 const queue: Job[] = [];
 
@@ -147,6 +150,8 @@ function finish(worker: PoolWorker, reply: Reply): void {
   worker.thread.unref();
   if ("error" in reply) job?.reject(revived(reply.error));
   else job?.resolve(reply.value);
+  // The garbage of a large job is cheaper to give back with its thread than to collect.
+  if (process.memoryUsage.rss() > largeProcess) drop(worker);
   dispatch();
 }
 
