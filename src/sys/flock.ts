@@ -1,20 +1,19 @@
-import { libc, systemError } from "./libc.ts";
+import { libc, resultOrErrno, systemError } from "./libc.ts";
 
 const operations = { shared: 1, exclusive: 2 } as const;
 const nonBlocking = 4;
+/** EWOULDBLOCK of Linux. */
+const wouldBlock = 11;
 
 let flock: ((descriptor: number, operation: number) => number) | undefined;
 
 function call(descriptor: number, operation: number): boolean {
   flock ??= libc().libc.func("int flock(int, int)") as (descriptor: number, operation: number) => number;
-  if (flock(descriptor, operation) === 0) return true;
-  const error = systemError("flock");
-  if (
-    (error as NodeJS.ErrnoException).code === "EAGAIN" ||
-    (error as NodeJS.ErrnoException).code === "EWOULDBLOCK"
-  )
-    return false;
-  throw error;
+  const lock = flock;
+  const result = resultOrErrno(() => lock(descriptor, operation), [wouldBlock]);
+  if (result >= 0) return true;
+  if (result === -wouldBlock) return false;
+  throw systemError("flock", undefined, -result);
 }
 
 /**

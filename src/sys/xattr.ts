@@ -1,4 +1,4 @@
-import { libc, systemError } from "./libc.ts";
+import { libc, resultOrErrno, systemError } from "./libc.ts";
 
 type Path = string | Buffer;
 
@@ -29,8 +29,9 @@ function calls(): Calls {
 /** Names of the extended attributes of a file, not following a symlink; none where they are not supported. */
 export function listXattrs(path: Path): string[] {
   scratch ??= Buffer.allocUnsafeSlow(limit);
-  const size = calls().list(terminated(path), scratch, limit);
-  if (size < 0) return absent("llistxattr", path, []);
+  const [names, file, { list }] = [scratch, terminated(path), calls()];
+  const size = resultOrErrno(() => list(file, names, limit), nothingThere);
+  if (size < 0) return absent("llistxattr", path, -size, []);
   if (size === 0) return [];
   return scratch.toString("latin1", 0, size - 1).split("\0");
 }
@@ -38,8 +39,9 @@ export function listXattrs(path: Path): string[] {
 /** Value of an extended attribute, not following a symlink; `undefined` when there is none. */
 export function getXattr(path: Path, name: string): Buffer | undefined {
   scratch ??= Buffer.allocUnsafeSlow(limit);
-  const size = calls().get(terminated(path), name, scratch, limit);
-  if (size < 0) return absent("lgetxattr", path, undefined);
+  const [value, file, { get }] = [scratch, terminated(path), calls()];
+  const size = resultOrErrno(() => get(file, name, value, limit), nothingThere);
+  if (size < 0) return absent("lgetxattr", path, -size, undefined);
   return Buffer.from(scratch.subarray(0, size));
 }
 
@@ -52,9 +54,9 @@ export function setXattr(path: Path, name: string, value: Uint8Array): void {
 /** ENODATA and EOPNOTSUPP of Linux. */
 const nothingThere = [61, 95];
 
-function absent<T>(call: string, path: Path, nothing: T): T {
-  if (nothingThere.includes(libc().koffi.errno())) return nothing;
-  throw systemError(call, text(path));
+function absent<T>(call: string, path: Path, errno: number, nothing: T): T {
+  if (nothingThere.includes(errno)) return nothing;
+  throw systemError(call, text(path), errno);
 }
 
 /** C wants a zero byte at the end, which a Buffer does not have. */
