@@ -13,7 +13,7 @@ if (major < 24) {
 }
 var path = require("path");
 var bundle = path.join(__dirname, "..", "dist", "cli.cjs");
-// A checkout runs its sources, so that what was edited is what runs.
+// `npm run stagewright` in a checkout asks for the sources, so that what was edited is what runs.
 if (process.env.STAGEWRIGHT_FROM_SOURCE || !require("fs").existsSync(bundle)) {
   var sources = path.join(__dirname, "..", "src", "cli", "main.ts");
   import(require("url").pathToFileURL(sources).href).then(function (cli) {
