@@ -1,13 +1,17 @@
-import { spawnSync } from "node:child_process";
+import { type StdioOptions, spawnSync } from "node:child_process";
 import { join } from "node:path";
 
 /** The checkout. */
 export const root = join(import.meta.dirname, "..");
 
-/** Runs a command of this checkout with its output shown; ends this process with its exit code when it fails. */
-export function run(title: string, command: string, args: readonly string[]): void {
+/**
+ * Runs a command of this checkout with its output shown; ends this process with its exit code when it fails, or when
+ * it takes longer than `timeout` milliseconds.
+ */
+export function run(title: string, command: string, args: readonly string[], timeout = 0): void {
   process.stdout.write(`\n== ${title}\n`);
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
+  const stdio: StdioOptions = ["ignore", "inherit", "inherit"];
+  const { status, error } = spawnSync(command, args, { cwd: root, stdio, timeout });
   if (error !== undefined) process.stderr.write(`${command}: ${error.message}\n`);
   if (status !== 0) process.exit(status ?? 1);
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { before, describe, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startRegistry } from "../src/registry/testing/index.ts";
 import { createSandbox, isRoot, type Output } from "./sandbox.ts";
@@ -60,6 +60,7 @@ describe("killed at any moment", { skip: isRoot ? false : "RUN needs root" }, ()
     await sandbox.ok(["build", "-q", "-o", `type=docker,dest=${sandbox.directory}/big.tar,name=big:1`, pack]);
     pulled = await registry.push(`docker-archive:${sandbox.directory}/big.tar`, "big:1");
   });
+  after(() => registry.stop());
 
   test(`${kills} kills while another build runs`, async (t) => {
     const next = random(20_26);
@@ -135,7 +136,6 @@ RUN setsid sleep ${marker} & sleep 0.1
       ),
       [],
     );
-    registry.stop();
   });
 
   test("two builds that need the same step run it once", async () => {
@@ -183,11 +183,14 @@ RUN setsid sleep ${marker} & sleep 0.1
       Dockerfile:
         "FROM busybox AS one\nARG ROUND\nCOPY a.txt /a\nRUN echo $ROUND >> /a\nFROM busybox\nCOPY --from=one /a /b\nRUN cat /b\n",
     });
-    for (let round = 0; round < 10; round++) {
-      await sandbox.ok(["build", "-t", "pruned", "--build-arg", `ROUND=${round}`, context]);
-      assert.equal((await sandbox.ok(["run", "--rm", "pruned", "cat", "/b"])).stdout, `a${round}\n`);
+    try {
+      for (let round = 0; round < 10; round++) {
+        await sandbox.ok(["build", "-t", "pruned", "--build-arg", `ROUND=${round}`, context]);
+        assert.equal((await sandbox.ok(["run", "--rm", "pruned", "cat", "/b"])).stdout, `a${round}\n`);
+      }
+    } finally {
+      over = true;
     }
-    over = true;
     assert.ok((await pruner) > 3);
     assert.equal((await sandbox.run(["fsck"])).code, 0);
   });

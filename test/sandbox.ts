@@ -48,6 +48,9 @@ function fastDirectory(): string {
   }
 }
 
+/** Milliseconds after which a command is taken to hang, and ended: its test then fails and shows what it printed. */
+const hangs = 5 * 60_000;
+
 /** Makes a sandbox, and removes it when the test file is done. */
 export function createSandbox(name: string): Sandbox {
   const directory = mkdtempSync(join(fastDirectory(), `stagewright-${name}-`));
@@ -74,6 +77,8 @@ export function createSandbox(name: string): Sandbox {
         cwd: options.cwd ?? directory,
         env: environment(options.env),
         stdio: ["pipe", "pipe", "pipe"],
+        timeout: hangs,
+        killSignal: "SIGKILL",
       });
     },
     run(args, options = {}) {

@@ -272,11 +272,17 @@ test("du counts every form, and what prune would free", async () => {
 
 test("temporary files of the dead are swept, those of the living are not", () => {
   const store = freshStore();
-  const [old, young] = [store.content.temporary(), store.content.temporary()];
-  for (const file of [old, young]) writeFileSync(file, "x");
-  utimesSync(old, 1000, 1000);
+  const [file, oldContent] = [store.content.temporary(), store.content.temporary()];
+  for (const one of [file, oldContent]) writeFileSync(one, "x");
+  const unpacking = join(store.root, "layers", `tmp-${"0".repeat(32)}`);
+  mkdirSync(unpacking, { recursive: true });
+  // What is being unpacked has the time that its archive gives it.
+  for (const one of [oldContent, unpacking]) utimesSync(one, 1000, 1000);
+  const left = () => [file, oldContent, unpacking].map((one) => existsSync(one));
   sweepLeftovers(store.root);
-  assert.deepEqual([existsSync(old), existsSync(young)], [false, true]);
+  assert.deepEqual(left(), [true, true, true]);
+  sweepLeftovers(store.root, Date.now() + 2 * 60 * 60 * 1000);
+  assert.deepEqual(left(), [false, false, false]);
 });
 
 test("all of the cache includes cache mounts that no step uses, and old logs go with every prune", async () => {

@@ -1,7 +1,7 @@
 import { readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 
-/** A temporary file that nobody has written to for this long belongs to a process that is dead. */
+/** A temporary file that nobody has changed for this long belongs to a process that is dead. */
 const staleAfter = 60 * 60 * 1000;
 
 /** Deletes what was renamed into `trash/`. Callers hold the prune lock, so that nobody is about to bring things back. */
@@ -22,7 +22,8 @@ export function sweepLeftovers(root: string, now: number = Date.now()): void {
     for (const name of namesIn(directory)) {
       const file = join(directory, name);
       const found = pattern.test(name) ? statSync(file, { throwIfNoEntry: false }) : undefined;
-      if (found !== undefined && now - found.mtimeMs > staleAfter)
+      // By the change time: a directory that is being unpacked has the modification time that its archive says.
+      if (found !== undefined && now - found.ctimeMs > staleAfter)
         rmSync(file, { recursive: true, force: true });
     }
   };
