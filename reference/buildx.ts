@@ -49,16 +49,11 @@ export async function buildx(
   const out = join(work, "out");
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out);
-  const pairs = (flag: string, values: Readonly<Record<string, string>> = {}) =>
-    Object.entries(values).flatMap(([key, value]) => [flag, `${key}=${value}`]);
   const args = [
     ...["buildx", "build", "--progress=rawjson", "--provenance=false", "--sbom=false"],
     `--metadata-file=${workMount}/out/metadata.json`,
     `--output=type=oci,dest=${workMount}/out/image.tar,compression=uncompressed,force-compression=true`,
-    ...(request.target === undefined ? [] : ["--target", request.target]),
-    ...pairs("--build-arg", request.buildArgs),
-    ...pairs("--label", request.labels),
-    `${workMount}/context`,
+    ...requestArguments(request),
   ];
   proxy.takeSessions();
   const { status, stderr } = await docker(root, args);
@@ -68,6 +63,18 @@ export async function buildx(
   const metadata = JSON.parse(readFileSync(join(out, "metadata.json"), "utf8"));
   const llb = metadata["buildx.build.provenance"]?.buildConfig;
   return { ...printed, ...(llb && { llb }), image: readOciArchive(join(out, "image.tar")) };
+}
+
+/** What a request says on the command line, the context included. */
+export function requestArguments({ target, buildArgs, labels }: BuildxRequest): string[] {
+  const pairs = (flag: string, values: Readonly<Record<string, string>> = {}) =>
+    Object.entries(values).flatMap(([key, value]) => [flag, `${key}=${value}`]);
+  return [
+    ...(target === undefined ? [] : ["--target", target]),
+    ...pairs("--build-arg", buildArgs),
+    ...pairs("--label", labels),
+    `${workMount}/context`,
+  ];
 }
 
 /** Runs the docker command in the peers' root against the proxied engine. */

@@ -1,21 +1,25 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type BaseImage, makeBaseImages } from "./base.ts";
-import { type BuildxResult, buildx, docker } from "./buildx.ts";
+import { buildx, docker } from "./buildx.ts";
+import { recordCalls } from "./calls.ts";
 import { caseNames, makeContext, readCase } from "./case.ts";
 import { startEngine } from "./engine.ts";
 import { enterPrivateMounts, mountPeers } from "./namespaces.ts";
 import { ensurePeers } from "./peers.ts";
-import { basesRecord, caseRecord, type Versions, writeBases, writeRecord } from "./records.ts";
+import { basesRecord, caseRecord, readRecord, type Versions, writeBases, writeRecord } from "./records.ts";
 import { type SessionProxy, startSessionProxy } from "./session-proxy.ts";
 
 /**
- * npm run reference:record -- [CASE…]
- * Builds the cases with a real BuildKit, and writes what it made of each to recorded/<case>.json.
+ * npm run reference:record -- [--calls] [CASE…]
+ * Builds the cases with a real BuildKit, and writes what it made of each to recorded/<case>.json. With `--calls` it
+ * builds nothing: only what `docker buildx build --call` prints is recorded again.
  */
-async function main(wanted: readonly string[]): Promise<void> {
+async function main(words: readonly string[]): Promise<void> {
   enterPrivateMounts();
   const peers = ensurePeers();
+  const callsOnly = words.includes("--calls");
+  const wanted = words.filter((word) => word !== "--calls");
   const names = wanted.length > 0 ? wanted : caseNames();
   for (const name of names) readCase(name);
   const work = mountPeers(peers.root);
@@ -26,7 +30,7 @@ async function main(wanted: readonly string[]): Promise<void> {
   });
   const proxy = await startSessionProxy(join(work, "proxy.sock"), engine.socket);
   try {
-    await recordAll(peers.root, work, proxy, bases, names);
+    await recordAll(peers.root, work, proxy, bases, names, callsOnly);
   } finally {
     await engine.stop();
     await proxy.close();
@@ -39,17 +43,25 @@ async function recordAll(
   proxy: SessionProxy,
   bases: readonly BaseImage[],
   names: readonly string[],
+  callsOnly: boolean,
 ): Promise<void> {
   const versions = await versionsOf(root);
   const since = Math.floor(Date.now() / 1000) - 1;
-  writeBases(basesRecord(bases));
+  if (!callsOnly) writeBases(basesRecord(bases));
   for (const name of names) {
     const context = join(work, "context");
     rmSync(context, { recursive: true, force: true });
     mkdirSync(context);
     makeContext(name, context, bases);
-    const result: BuildxResult = await buildx(root, work, proxy, readCase(name));
-    writeRecord(caseRecord({ name, context, result, bases, versions, since }));
+    const request = readCase(name);
+    const calls = await recordCalls(root, request);
+    if (callsOnly) {
+      writeRecord({ ...readRecord(name), calls });
+      process.stdout.write(`${name}: calls\n`);
+      continue;
+    }
+    const result = await buildx(root, work, proxy, request);
+    writeRecord(caseRecord({ name, context, result, calls, bases, versions, since }));
     const outcome = result.failure === undefined ? `${result.image?.layers.length} layers` : "an error";
     process.stdout.write(`${name}: ${result.vertices.length} vertices, ${outcome}\n`);
   }

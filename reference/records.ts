@@ -2,6 +2,7 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { BaseImage, BaseName } from "./base.ts";
 import type { BuildxResult, PrintedVertex, PrintedWarning } from "./buildx.ts";
+import type { CallRecords } from "./calls.ts";
 import { type Case, readCase } from "./case.ts";
 import type { ExportedImage, ImageConfig } from "./export.ts";
 import { changesFrom, type ListingEntry, listRootfs } from "./listing.ts";
@@ -31,6 +32,8 @@ export interface CaseRecord {
   readonly warnings: readonly PrintedWarning[];
   /** Output of the steps that printed something, by vertex digest. */
   readonly logs: Readonly<Record<string, string>>;
+  /** What `--call` printed. */
+  readonly calls: CallRecords;
   /** What the command said, when the build failed; everything below is absent then. */
   readonly failure?: string;
   /** The operations as BuildKit's provenance describes them. */
@@ -67,11 +70,12 @@ export function caseRecord(facts: {
   name: string;
   context: string;
   result: BuildxResult;
+  calls: CallRecords;
   bases: readonly BaseImage[];
   versions: Versions;
   since: number;
 }): CaseRecord {
-  const { name, context, result, bases, versions, since } = facts;
+  const { name, context, result, calls, bases, versions, since } = facts;
   const { title, target, buildArgs, labels } = readCase(name);
   const dockerignore = join(context, ".dockerignore");
   const { sessions, image, vertices, warnings, logs, llb, failure } = result;
@@ -90,6 +94,7 @@ export function caseRecord(facts: {
     vertices,
     warnings,
     logs,
+    calls,
     ...(failure !== undefined && { failure: stableFailure(failure) }),
     ...(llb !== undefined && { llb }),
     ...(image !== undefined && imageFacts(image, bases, since)),
