@@ -247,11 +247,19 @@ describe("images and everything else", () => {
       1,
       /biuld is not a stagewright command\nHint: did you mean 'stagewright build'\?/,
     );
-    await fails(["image"], 1, /image needs a command\nHint: there are: image build, /);
+    const group = (await sandbox.ok(["image"])).stdout;
+    assert.match(group, /^Usage: stagewright image COMMAND\n[\s\S]*\n {2}ls {2,}Lists the images/);
+    assert.equal((await sandbox.ok(["image", "--help"])).stdout, group);
+    assert.equal((await sandbox.ok(["help", "image"])).stdout, group);
+    assert.match(
+      (await sandbox.ok(["image", "ls", "--help"])).stdout,
+      /^Usage: stagewright image ls \[OPTIONS\]/,
+    );
     await fails(["image", "lss"], 1, /did you mean 'stagewright image ls'/);
     assert.match((await sandbox.ok(["--version"])).stdout, /^stagewright \d+\.\d+\.\d+\n$/);
     const overview = (await sandbox.ok([])).stdout;
-    const names = [...overview.matchAll(/^ {2}(\w+) {2,}\S/gm)].map(([, name = ""]) => name);
+    const [listed = ""] = overview.split("\nGroups");
+    const names = [...listed.matchAll(/^ {2}(\w+) {2,}\S/gm)].map(([, name = ""]) => name);
     assert.ok(names.length >= 17, overview);
     for (const name of names) {
       const help = (await sandbox.ok([name, "--help"])).stdout;

@@ -1,5 +1,5 @@
 import type { Command, Flag } from "./command.ts";
-import { commandTable, mainCommands } from "./command-table.ts";
+import { commandGroups, commandTable, mainCommands } from "./command-table.ts";
 
 /** `stagewright --help`. */
 export async function overview(): Promise<string> {
@@ -7,12 +7,16 @@ export async function overview(): Promise<string> {
     mainCommands.map(async (name) => (await commandTable.get(name)?.()) as Command),
   );
   const rows = commands.map(({ name, summary }) => `  ${name.padEnd(11)} ${summary}`);
+  const groups = [...commandGroups].map(([name, { summary }]) => `  ${name.padEnd(11)} ${summary}`);
   return `Usage: stagewright COMMAND
 
 Builds OCI images from multi-stage Dockerfiles, without a daemon.
 
 Commands:
 ${rows.join("\n")}
+
+Groups, for those who type what docker has:
+${groups.join("\n")}
 
 The store is at $STAGEWRIGHT_ROOT, else /var/lib/stagewright for root and the XDG data directory for other users.
 'stagewright COMMAND --help' tells more about a command.
@@ -38,8 +42,15 @@ function flagName({ name, short, value, many }: Flag): string {
   return `${letter} --${name}${value === undefined ? "" : ` ${value}${many ? "…" : ""}`}`;
 }
 
-/** The commands that begin with a word (`image ls` …), for somebody who wrote that word alone. */
-export function groupHelp(word: string): string | undefined {
-  const commands = [...commandTable.keys()].filter((name) => name.startsWith(`${word} `));
-  return commands.length === 0 ? undefined : `there are: ${commands.join(", ")}`;
+/** `stagewright GROUP --help`; undefined for a word that is no group. */
+export async function groupHelp(word: string): Promise<string | undefined> {
+  const group = commandGroups.get(word);
+  if (group === undefined) return undefined;
+  const rows = await Promise.all(
+    Object.keys(group.commands).map(async (name) => {
+      const command = await commandTable.get(`${word} ${name}`)?.();
+      return `  ${name.padEnd(11)} ${command?.summary}`;
+    }),
+  );
+  return `Usage: stagewright ${word} COMMAND\n\n${group.summary}.\n\nCommands:\n${rows.join("\n")}\n`;
 }

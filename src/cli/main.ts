@@ -2,7 +2,7 @@ import { readFileSync, writeSync } from "node:fs";
 import { constants } from "node:os";
 import { BuildError, nearest, toBuildError } from "../core/index.ts";
 import { type Command, parseCall, UsageError } from "./command.ts";
-import { commandTable } from "./command-table.ts";
+import { commandGroups, commandTable } from "./command-table.ts";
 import { errorText } from "./error-text.ts";
 import { commandHelp, groupHelp, overview } from "./help.ts";
 import { interruptedBy } from "./interruption.ts";
@@ -54,6 +54,13 @@ async function dispatch(argv: readonly string[]): Promise<number> {
     return 0;
   }
   if (first === "help") return showHelp(argv.slice(1));
+  if (second === undefined || second === "--help" || second === "-h") {
+    const help = commandGroups.has(first) ? await groupHelp(first) : undefined;
+    if (help !== undefined) {
+      process.stdout.write(help);
+      return 0;
+    }
+  }
   const { command, rest } = await findCommand(argv);
   const end = command.stopAtArgument ? rest.findIndex((word) => !word.startsWith("-")) : rest.indexOf("--");
   if ((end < 0 ? rest : rest.slice(0, end)).includes("--help")) {
@@ -68,22 +75,20 @@ async function dispatch(argv: readonly string[]): Promise<number> {
 }
 
 async function showHelp(words: readonly string[]): Promise<number> {
-  const { command } = await findCommand(words);
-  process.stdout.write(commandHelp(command));
+  const group = words.length === 1 ? await groupHelp(words[0] as string) : undefined;
+  process.stdout.write(group ?? commandHelp((await findCommand(words)).command));
   return 0;
 }
 
-/** Finds a command by its name of one word or two (`image ls`). */
+/** Finds a command by its name of one word or two (`image ls`); it goes by the name that it was called by. */
 async function findCommand(argv: readonly string[]): Promise<{ command: Command; rest: readonly string[] }> {
   for (const words of [2, 1]) {
-    const load = argv.length >= words ? commandTable.get(argv.slice(0, words).join(" ")) : undefined;
-    if (load !== undefined) return { command: await load(), rest: argv.slice(words) };
+    const name = argv.slice(0, words).join(" ");
+    const load = argv.length >= words ? commandTable.get(name) : undefined;
+    if (load !== undefined) return { command: { ...(await load()), name }, rest: argv.slice(words) };
   }
-  const [first = "", second = ""] = argv;
-  const group = groupHelp(first);
-  const unknown = group === undefined ? first : argv.slice(0, 2).join(" ");
-  if (group !== undefined && (second === "" || second === "--help"))
-    throw new BuildError("invalid-argument", `${first} needs a command`, { hint: group });
+  const [first = ""] = argv;
+  const unknown = commandGroups.has(first) ? argv.slice(0, 2).join(" ") : first;
   const near = nearest(unknown, commandTable.keys());
   throw new BuildError("invalid-argument", `${unknown} is not a stagewright command`, {
     hint: near === undefined ? "see 'stagewright --help'" : `did you mean 'stagewright ${near}'?`,

@@ -1,11 +1,20 @@
 import { createInterface } from "node:readline/promises";
 import { BuildError } from "../../core/index.ts";
 import { type PruneOptions, prune } from "../../store/index.ts";
-import type { Command } from "../command.ts";
+import type { Call, Command, Flag } from "../command.ts";
 import { interruption } from "../interruption.ts";
 import { formatSize } from "../progress/format.ts";
 import { counted } from "../text-table.ts";
 import { rootFlag, storeOf } from "./common.ts";
+
+const force: Flag = { name: "force", short: "f", help: "do not ask" };
+const dryRun: Flag = { name: "dry-run", help: "only say what would go" };
+const filter: Flag = {
+  name: "filter",
+  value: "until=TIME",
+  many: true,
+  help: "spare what was used since: 24h, 7d, or a date",
+};
 
 export const command: Command = {
   name: "prune",
@@ -13,55 +22,90 @@ export const command: Command = {
   usage: "[OPTIONS]",
   flags: [
     { name: "all", short: "a", help: "the whole cache; images with a name stay" },
-    { name: "force", short: "f", help: "do not ask" },
-    { name: "dry-run", help: "only say what would go" },
-    {
-      name: "filter",
-      value: "until=TIME",
-      many: true,
-      help: "spare what was used since: 24h, 7d, or a date",
-    },
+    force,
+    dryRun,
+    filter,
     rootFlag,
   ],
   minArgs: 0,
   maxArgs: 0,
   examples: ["stagewright prune", "stagewright prune --all --filter until=24h"],
-  run: async (call) => {
-    const until = untilOf(call.all("filter"));
-    const store = storeOf(call);
-    if (!call.is("force") && !call.is("dry-run") && !(await confirmed(call.is("all")))) return 1;
-    const stop = interruption();
-    try {
-      const options: PruneOptions = {
-        cache: call.is("all") ? "all" : "unused",
-        untagged: true,
-        dryRun: call.is("dry-run"),
-        signal: stop.signal,
-        ...(until === undefined ? {} : { until }),
-      };
-      const { images, records, layers, blobs, bytes } = await prune(store, options);
-      const would = call.is("dry-run") ? "would be " : "";
-      process.stdout.write(
-        `${counted(images.length, "image")}, ${counted(records.length, "cached step")}, ${counted(layers.length, "layer")} and ${counted(blobs.length, "blob")} ${would}removed\n` +
-          `${call.is("dry-run") ? "Reclaimable" : "Total reclaimed"} space: ${formatSize(bytes, 4)}\n`,
-      );
-    } finally {
-      stop.end();
-    }
-    return 0;
-  },
+  run: (call) => pruneStore(call, { cache: cacheOf(call), untagged: true }),
 };
 
-async function confirmed(all: boolean): Promise<boolean> {
-  const what = all ? "the whole build cache" : "the build cache that no image needs";
+/** `builder prune`: images stay. */
+export const cachePrune: Command = {
+  ...command,
+  name: "builder prune",
+  summary: "Removes cached steps that no image needs; images stay. Safe beside running builds.",
+  flags: [{ name: "all", short: "a", help: "the whole cache" }, force, dryRun, filter, rootFlag],
+  examples: ["stagewright builder prune", "stagewright builder prune --all --force"],
+  run: (call) => pruneStore(call, { cache: cacheOf(call), untagged: false }),
+};
+
+/** `image prune`: the cache stays. */
+export const imagePrune: Command = {
+  ...command,
+  name: "image prune",
+  summary: "Removes untagged images; the cache stays. Safe beside running builds.",
+  flags: [
+    force,
+    dryRun,
+    filter,
+    rootFlag,
+    { name: "all", short: "a", help: "", refused: "images with a name stay; rmi takes names away" },
+  ],
+  examples: ["stagewright image prune"],
+  run: (call) => pruneStore(call, { cache: "none", untagged: true }),
+};
+
+type What = Pick<PruneOptions, "cache" | "untagged">;
+
+function cacheOf(call: Call): PruneOptions["cache"] {
+  return call.is("all") ? "all" : "unused";
+}
+
+async function pruneStore(call: Call, what: What): Promise<number> {
+  const until = untilOf(call.all("filter"));
+  const store = storeOf(call);
+  if (!call.is("force") && !call.is("dry-run") && !(await confirmed(what))) return 1;
+  const stop = interruption();
+  try {
+    const options: PruneOptions = {
+      ...what,
+      dryRun: call.is("dry-run"),
+      signal: stop.signal,
+      ...(until === undefined ? {} : { until }),
+    };
+    const { images, records, layers, blobs, bytes } = await prune(store, options);
+    const would = call.is("dry-run") ? "would be " : "";
+    process.stdout.write(
+      `${counted(images.length, "image")}, ${counted(records.length, "cached step")}, ${counted(layers.length, "layer")} and ${counted(blobs.length, "blob")} ${would}removed\n` +
+        `${call.is("dry-run") ? "Reclaimable" : "Total reclaimed"} space: ${formatSize(bytes, 4)}\n`,
+    );
+  } finally {
+    stop.end();
+  }
+  return 0;
+}
+
+async function confirmed(what: What): Promise<boolean> {
+  const everything = describe(what);
   if (!process.stdin.isTTY)
-    throw new BuildError("failed-precondition", `prune would remove untagged images and ${what}`, {
+    throw new BuildError("failed-precondition", `prune would remove ${everything}`, {
       hint: "confirm with --force",
     });
   const prompt = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await prompt.question(`This removes untagged images and ${what}. Go on? [y/N] `);
+  const answer = await prompt.question(`This removes ${everything}. Go on? [y/N] `);
   prompt.close();
   return /^y(es)?$/i.test(answer.trim());
+}
+
+function describe({ cache, untagged }: What): string {
+  const parts = untagged ? ["untagged images"] : [];
+  if (cache === "all") parts.push("the whole build cache");
+  if (cache === "unused") parts.push("the build cache that no image needs");
+  return parts.join(" and ");
 }
 
 const units = { s: 1e3, m: 60e3, h: 3600e3, d: 86400e3 } as const;
