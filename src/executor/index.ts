@@ -2,3 +2,4 @@ export { type Diagnosis, diagnose } from "./diagnose.ts";
 export { createExecutor, type ExecutorOptions } from "./executor.ts";
 export { findTool } from "./runtime.ts";
 export type * from "./types.ts";
+export { UnknownUserError } from "./users.ts";

@@ -42,7 +42,13 @@ test("a name that looks like an id is found as a name first", () => {
 });
 
 test("what is not there is an error that names it", () => {
-  assert.throws(() => resolveUser("nobody", files), { code: "not-found", message: /user "nobody"/ });
-  assert.throws(() => resolveUser("joe:wheel", files), { code: "not-found", message: /group "wheel"/ });
+  assert.throws(() => resolveUser("nobody", files), {
+    code: "not-found",
+    message: /user nobody: no matching entries in passwd file/,
+  });
+  assert.throws(() => resolveUser("joe:wheel", files), {
+    code: "not-found",
+    message: /group wheel: no matching entries in group file/,
+  });
   assert.throws(() => resolveUser("4294967296", files), { code: "not-found" });
 });

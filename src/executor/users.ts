@@ -76,8 +76,12 @@ function parseId(text: string): number | undefined {
   return id <= largestId ? id : undefined;
 }
 
-function unknown(what: string, name: string, spec: string, file: string): BuildError {
-  return new BuildError("not-found", `unable to find ${what} ${JSON.stringify(name)}: no such ${what}`, {
+/** A user or group that the root filesystem does not know. */
+export class UnknownUserError extends BuildError {}
+
+function unknown(what: string, name: string, spec: string, file: string): UnknownUserError {
+  const entries = `no matching entries in ${file.slice("/etc/".length)} file`;
+  return new UnknownUserError("not-found", `unable to find ${what} ${name}: ${entries}`, {
     hint: `USER ${spec} is looked up in ${file} of the stage; create the ${what} first, or use a numeric id up to ${largestId}`,
   });
 }

@@ -1,5 +1,5 @@
 import { BuildError, goText } from "../core/index.ts";
-import type { Executor, ExitStatus } from "../executor/index.ts";
+import { type Executor, type ExitStatus, UnknownUserError } from "../executor/index.ts";
 import { type ExecOp, skipOutput } from "../llb/index.ts";
 import type { Snapshot } from "../snapshot/index.ts";
 import type { JobContext } from "../solver/index.ts";
@@ -44,7 +44,7 @@ function execute(
   context: JobContext,
 ): Promise<ExitStatus> {
   const { meta } = op;
-  return executor.run(
+  const started = executor.run(
     root,
     {
       args: meta.args,
@@ -64,6 +64,16 @@ function execute(
     },
     context.signal,
   );
+  return started.catch((error: unknown) => {
+    if (!(error instanceof UnknownUserError)) throw error;
+    // BuildKit counts it as a failure of the process.
+    const { code, message, hint } = error;
+    throw new BuildError(code, `${incomplete(op)}: ${message}`, { hint, cause: error });
+  });
+}
+
+function incomplete(op: ExecOp): string {
+  return `process ${goText.quote(op.meta.args.join(" "))} did not complete successfully`;
 }
 
 /** Both spellings of each, as BuildKit passes them. */
@@ -84,17 +94,12 @@ function proxyEnv({ meta: { proxyEnv } }: ExecOp): string[] {
 function checkStatus(op: ExecOp, status: ExitStatus, log: StepLog): void {
   const valid = op.meta.validExitCodes.length > 0 ? op.meta.validExitCodes : [0];
   if (valid.includes(status.code)) return;
-  const command = goText.quote(op.meta.args.join(" "));
-  throw new BuildError(
-    "unknown",
-    `process ${command} did not complete successfully: exit code: ${status.code}`,
-    {
-      ...(status.code === 137 ? { hint: "137 is SIGKILL: the machine may have run out of memory" } : {}),
-      details: {
-        exitCode: status.code,
-        logTail: log.tail(),
-        ...(log.file() === undefined ? {} : { logFile: log.file()! }),
-      },
+  throw new BuildError("unknown", `${incomplete(op)}: exit code: ${status.code}`, {
+    ...(status.code === 137 ? { hint: "137 is SIGKILL: the machine may have run out of memory" } : {}),
+    details: {
+      exitCode: status.code,
+      logTail: log.tail(),
+      ...(log.file() === undefined ? {} : { logFile: log.file()! }),
     },
-  );
+  });
 }

@@ -22,10 +22,7 @@ import { cleanPath, type Node, resolvePath, shown, type Tree } from "./file-tree
 /** Unpacks an archive into a directory of the staging; `false` when the file is none. */
 export type Unpack = (archive: Node, path: BytePath, fs: Staging, into: () => BytePath) => boolean;
 
-/**
- * Copies as BuildKit's `COPY` does (fsutil's copy, called by its file backend), rule by rule. What it does not do
- * is to set the time of a directory that was there before: existing directories are no part of the new layer.
- */
+/** Copies as BuildKit's `COPY` does (fsutil's copy, called by its file backend), rule by rule. */
 export function copy(
   fs: Staging,
   from: Tree,
@@ -168,14 +165,13 @@ function matcherOf(patterns: readonly string[]): IgnoreMatcher | undefined {
   return patterns.length === 0 ? undefined : createIgnoreMatcher(patterns);
 }
 
-/** The source directory itself: one that exists at the destination keeps its metadata. */
+/** The source directory itself: one that exists at the destination keeps its metadata, but for the time. */
 function copyTop(copier: Copier, source: BytePath, node: Node, target: BytePath): void {
   const existing = copier.fs.lookup(target);
   if (existing === undefined || (existing.type !== "directory" && copier.replace))
     putNode(copier, target, node);
   else if (existing.type !== "directory") throw notADirectory(target);
-  else if (copier.fs.isStaged(target))
-    copier.fs.put(target, { ...existing, mtime: copier.mtime ?? node.mtime });
+  else copier.fs.retime(target, existing, copier.mtime ?? node.mtime);
   copyChildren(copier, source, "", target, undefined, undefined);
 }
 

@@ -10,7 +10,7 @@ import { withExplanation } from "./file-missing.ts";
 import { cleanPath, type Tree } from "./file-tree.ts";
 
 /** Raised when the same definition and content give another layer. */
-const keyVersion = 1;
+const keyVersion = 2;
 
 /** Digest of what the op does, sources by full path. */
 export function definitionDigest(op: FileOp): Digest {

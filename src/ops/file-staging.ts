@@ -3,7 +3,8 @@ import type { Named, Node, Tree } from "./file-tree.ts";
 
 /**
  * What was found in the lower tree wherever an action looked: type or link target of a path, names in a directory (under
- * the path and a slash). A tree with the same answers gives the same changes.
+ * the path and a slash), metadata of a directory (under the path, a slash and a dot). A tree with the same answers gives
+ * the same changes.
  */
 export type Visits = ReadonlyMap<BytePath, string>;
 
@@ -18,13 +19,23 @@ function listed(entries: readonly Named[]): string {
   return entries.map(({ name }) => name).join("/");
 }
 
+function metadata(node: Node | undefined): string {
+  if (node?.type !== "directory") return "-";
+  const xattrs = [...(node.xattrs ?? [])].map(([name, value]) => [name, Buffer.from(value).toString("hex")]);
+  return JSON.stringify([node.mode, node.uid, node.gid, xattrs]);
+}
+
 /** Whether a tree gives the answers that these visits had. */
 export function answersAlike(lower: Tree, visits: Iterable<readonly [BytePath, string]>): boolean {
   for (const [path, fact] of visits) {
-    const answer = path.endsWith("/") ? listed(lower.list(path.slice(0, -1))) : found(lower.lookup(path));
-    if (answer !== fact) return false;
+    if (answerTo(lower, path) !== fact) return false;
   }
   return true;
+}
+
+function answerTo(lower: Tree, path: BytePath): string {
+  if (path.endsWith("/.")) return metadata(lower.lookup(path.slice(0, -2)));
+  return path.endsWith("/") ? listed(lower.list(path.slice(0, -1))) : found(lower.lookup(path));
 }
 
 /**
@@ -34,6 +45,8 @@ export function answersAlike(lower: Tree, visits: Iterable<readonly [BytePath, s
 export interface Staging extends Tree {
   /** Creates or replaces a name. Over a directory, a directory keeps what is below; anything else hides it. */
   put(path: BytePath, node: Node): void;
+  /** Gives the directory that is `existing` another time, in whole seconds. The root's own metadata is in no layer. */
+  retime(path: BytePath, existing: Node, mtime: number): void;
   /** Removes a name with everything below it. */
   remove(path: BytePath): void;
   /** Whether the name was put here, rather than found in the lower tree. */
@@ -104,6 +117,17 @@ function stagingOf(state: State): Staging {
     else kids.set(parent, new Set([nameOf(path)]));
   };
 
+  const put = (path: BytePath, node: Node): void => {
+    // What a directory above hides stays hidden; saying it again for each of many files would cost.
+    const hidden = isHidden(fresh, path);
+    if (!hidden && !staged.has(path) && lowerNode(path)?.type !== "directory") fresh.add(path);
+    if (node.type !== "directory") {
+      forget(path);
+      if (!hidden) fresh.add(path);
+    }
+    record(path, node);
+  };
+
   return {
     visits,
     lookup(path) {
@@ -125,15 +149,11 @@ function stagingOf(state: State): Staging {
       }
       return [...merged].map(([name, node]) => ({ name, node })).sort((a, b) => (a.name < b.name ? -1 : 1));
     },
-    put(path, node) {
-      // What a directory above hides stays hidden; saying it again for each of many files would cost.
-      const hidden = isHidden(fresh, path);
-      if (!hidden && !staged.has(path) && lowerNode(path)?.type !== "directory") fresh.add(path);
-      if (node.type !== "directory") {
-        forget(path);
-        if (!hidden) fresh.add(path);
-      }
-      record(path, node);
+    put,
+    retime(path, existing, mtime) {
+      if (path === "") return;
+      if (!staged.has(path)) visits.set(`${path}/.`, metadata(existing));
+      put(path, { ...existing, mtime });
     },
     remove(path) {
       if (!staged.has(path)) lowerNode(path);

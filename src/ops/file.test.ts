@@ -85,7 +85,7 @@ test("a file: onto a name, into a directory, into one that exists", async () => 
   ]);
 });
 
-test("existing directories are no part of the layer, deeper ones take over the source's metadata", async () => {
+test("an existing directory takes over the source's time, deeper ones its metadata", async () => {
   using fixture = openFixture();
   const base = await baseOf(fixture, "base", { "app/sub/old": "old", "app/keep": "k" });
   const root = fixture.tree("ctx", { "sub/new": "new" });
@@ -93,9 +93,10 @@ test("existing directories are no part of the layer, deeper ones take over the s
   const made = await fixture.run(chain(2, copyAction("/", "/app")), base, await fixture.scan(root));
   assert.deepEqual(
     (await fixture.list(made)).map((line) => line.split(" ").at(-1)),
-    ["app/sub/", "app/sub/new"],
+    ["app/", "app/sub/", "app/sub/new"],
   );
   const rootfs = await fixture.rootfs(made);
+  assert.equal(rootfs.lookup("app")?.mode, 0o755);
   assert.equal(rootfs.lookup("app/sub")?.mode, 0o711);
   assert.equal(readText(rootfs, "app/sub/old"), "old");
   assert.equal(readText(rootfs, "app/keep"), "k");
