@@ -62,3 +62,40 @@ export function differingCases(): string[] {
 export function intendedDifferences(name: string): readonly Difference[] {
   return differences.filter((difference) => difference.case === name);
 }
+
+/** What a newer BuildKit, and stagewright, warns of otherwise than the recorded one, by case. */
+interface NewerChecks {
+  readonly reason: string;
+  /** Warnings that are no more, by how their lines begin and end. */
+  readonly gone?: readonly { readonly rule: string; readonly end: string }[];
+  readonly added?: readonly string[];
+}
+
+const copyIgnoredFile = "CopyIgnoredFile was experimental before frontend 1.21.";
+
+export const newerChecks: Readonly<Record<string, NewerChecks>> = {
+  "check-ignored": {
+    reason: copyIgnoredFile,
+    added: [
+      'CopyIgnoredFile: Attempting to Add file "left/*.txt" that is excluded by .dockerignore (line 3)',
+    ],
+  },
+  "error-ignored-file": {
+    reason: copyIgnoredFile,
+    added: ['CopyIgnoredFile: Attempting to Copy file "one.txt" that is excluded by .dockerignore (line 2)'],
+  },
+  "check-secrets": {
+    reason: "Names with the words FILE and VERSION are no secrets since frontend 1.22.",
+    gone: [
+      { rule: "SecretsUsedInArgOrEnv", end: '(ARG "TOKEN_FILE") (line 2)' },
+      { rule: "SecretsUsedInArgOrEnv", end: '(ENV "KEY_VERSION") (line 4)' },
+    ],
+  },
+  "check-skip-above": {
+    reason: "Comments above an instruction skip checks since frontend 1.21.",
+    gone: [
+      { rule: "LegacyKeyValueFormat", end: "(line 3)" },
+      { rule: "UndefinedVar", end: "(line 7)" },
+    ],
+  },
+};

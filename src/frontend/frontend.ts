@@ -3,10 +3,12 @@ import {
   createIgnoreMatcher,
   type Digest,
   hostPlatform,
+  type IgnoreMatcher,
   type Platform,
 } from "../core/index.ts";
 import {
   checkOptionsOf,
+  type Dockerfile,
   type DockerfileStages,
   detectSyntax,
   errorAt,
@@ -22,11 +24,10 @@ import { defaultCapabilities } from "./capabilities.ts";
 import { normalisePlatform, platformOf, withPlatform } from "./image.ts";
 import type { ImageConfig } from "./image-config.ts";
 import { findContext, type Origin, type Origins, resolveOrigins } from "./origins.ts";
-import { joinPath } from "./paths.ts";
 import { mainContextSource } from "./sources.ts";
 import type { BuildContext, StageState } from "./stage-state.ts";
 import { convertStages, noPaths, rootStage, stagePaths, type UsedPaths } from "./stages.ts";
-import type { Bridge, FrontendOptions, FrontendResult, FrontendWarning, StageResult } from "./types.ts";
+import type { Bridge, FrontendOptions, FrontendResult, StageResult } from "./types.ts";
 import { unusedArguments } from "./unused-arguments.ts";
 
 /**
@@ -39,37 +40,66 @@ export async function dockerfileToLlb(
   options: FrontendOptions,
   bridge: Bridge,
 ): Promise<FrontendResult> {
-  const source = readDockerfile(content, options.file);
-  const { graph, origins } = await resolveGraph(source, options, bridge);
-  const targetPlatform = targetPlatformOf(options);
   const warnings: Warning[] = [];
-  const used = noPaths();
-  // Once to learn which paths are used, once with them: see `UsedPaths`.
-  convertStages(
-    graph,
-    origins,
-    buildContext(source, graph, options, used, content, () => {}),
-    used,
-  );
-  // The whole of the target is used: by whoever asked for it.
-  stagePaths(graph.stages[graph.target]!, graph, used).add("/");
-  const build = buildContext(source, graph, options, used, content, (warning) => warnings.push(warning));
-  const states = convertStages(graph, origins, build, used);
+  const dockerfile = parseOwnSyntax(content, options.file);
+  const checks = checkOptionsOf(dockerfile, options.buildArgs?.[checkArgument]);
+  const converted = await convertDockerfile(dockerfile, content, options, bridge, warnings);
+  const { source, graph, origins, states, build } = converted;
   const final = states.get(graph.target)!;
   const baseConfig = baseConfigOf(graph, origins);
   const unified = final.edge === undefined ? undefined : unifyVertices(final.edge);
   const vertices: ReadonlyMap<Digest, LlbVertex> = unified?.vertices ?? new Map();
+  const shown = shownWarnings(warnings, dockerfile, checks);
+  if (shown.length > 0 && checks.error) throw lintFailure(source, shown);
   return {
     edge: unified?.edge,
-    config: finishConfig(final, options, targetPlatform),
+    config: finishConfig(final, options, build.targetPlatform),
     historyVertices: final.historyVertices,
     stages: graph.stages.map((stage) => stageResult(stage, states.get(stage.index), vertices)),
     target: graph.target,
-    platform: targetPlatform,
+    platform: build.targetPlatform,
     ...(baseConfig !== undefined && { baseConfig }),
-    warnings: allWarnings(source, graph, warnings, options),
+    warnings: [...shown, ...unusedArguments(source, options.buildArgs ?? {})],
     usesContext: vertices.has(build.mainContext.edge!.vertex.digest),
   };
+}
+
+/** Build argument that replaces the file's `check` directive. */
+export const checkArgument = "BUILDKIT_DOCKERFILE_CHECK";
+
+/** A Dockerfile whose needed stages have been converted. */
+export interface ConvertedDockerfile {
+  readonly source: DockerfileStages;
+  readonly graph: StageGraph;
+  readonly origins: Origins;
+  /** By stage number, for the needed ones. */
+  readonly states: ReadonlyMap<number, StageState>;
+  readonly build: BuildContext;
+}
+
+/** Converts the needed stages. `warnings` gets all that is noticed, also when it throws in between. */
+export async function convertDockerfile(
+  dockerfile: Dockerfile,
+  content: Uint8Array | string,
+  options: FrontendOptions,
+  bridge: Bridge,
+  warnings: Warning[],
+): Promise<ConvertedDockerfile> {
+  const source = readStages(dockerfile, warnings);
+  const { graph, origins } = await resolveGraph(source, options, bridge, warnings);
+  const used = noPaths();
+  // Once to learn which paths are used, once with them: see `UsedPaths`. A mistake ends the first pass already.
+  const found: Warning[] = [];
+  try {
+    convertStages(graph, origins, buildContext(source, graph, options, used, content, found), used);
+  } catch (error) {
+    warnings.push(...found);
+    throw error;
+  }
+  // The whole of the target is used: by whoever asked for it.
+  stagePaths(graph.stages[graph.target]!, graph, used).add("/");
+  const build = buildContext(source, graph, options, used, content, warnings);
+  return { source, graph, origins, states: convertStages(graph, origins, build, used), build };
 }
 
 /** Far more than an image can have layers; bounds the time that a hostile file can take. */
@@ -77,6 +107,11 @@ const maxInstructions = 5000;
 
 /** Parses and checks the whole file. Another frontend than Dockerfile's own is refused. */
 export function readDockerfile(content: Uint8Array | string, file: string): DockerfileStages {
+  return readStages(parseOwnSyntax(content, file));
+}
+
+/** Parses the file. Another frontend than Dockerfile's own is refused. */
+export function parseOwnSyntax(content: Uint8Array | string, file: string): Dockerfile {
   const syntax = detectSyntax(content);
   const dockerfile = parseDockerfile(content, file);
   if (dockerfile.instructions.length > maxInstructions)
@@ -92,7 +127,7 @@ export function readDockerfile(content: Uint8Array | string, file: string): Dock
       hint: "only docker/dockerfile is built in; remove the syntax line, or build this file with BuildKit",
     });
   }
-  return readStages(dockerfile);
+  return dockerfile;
 }
 
 function isOwnSyntax(ref: string): boolean {
@@ -108,16 +143,19 @@ export function planGraph(
   source: DockerfileStages,
   options: FrontendOptions,
   triggers?: ReadonlyMap<number, readonly string[]>,
+  warnings?: Warning[],
 ): StageGraph {
   const platform = targetPlatformOf(options);
-  return planStages(source, {
+  const planOptions = {
     ...(options.target !== undefined && { target: options.target }),
     buildArgs: options.buildArgs ?? {},
     buildPlatform: options.buildPlatform ?? hostPlatform(),
     targetPlatform: platform,
-    namedContext: (name) => findContext(options.namedContexts, name, platform) !== undefined,
+    namedContext: (name: string) => findContext(options.namedContexts, name, platform) !== undefined,
     ...(triggers !== undefined && { triggers }),
-  });
+    ...(options.allStages && { allStages: true }),
+  };
+  return planStages(source, planOptions, warnings);
 }
 
 /** Looks up the bases; triggers that they hold may need more stages, and those more bases. */
@@ -125,19 +163,22 @@ async function resolveGraph(
   source: DockerfileStages,
   options: FrontendOptions,
   bridge: Bridge,
+  warnings: Warning[],
 ): Promise<{ graph: StageGraph; origins: Origins }> {
   const platform = targetPlatformOf(options);
+  const before = warnings.length;
   const known = new Map<string, Promise<Origin>>();
   const triggers = new Map<number, readonly string[]>();
   for (;;) {
-    const graph = planGraph(source, options, triggers);
+    warnings.length = before;
+    const graph = planGraph(source, options, triggers, warnings);
     const origins = await resolveOrigins(graph, source.dockerfile, options, platform, bridge, known);
-    const before = triggers.size;
+    const triggersBefore = triggers.size;
     for (const [index, origin] of origins.stages) {
       const onbuild = origin.kind === "image" ? (origin.image.config.OnBuild ?? []) : [];
       if (onbuild.length > 0 && graph.stages[index]!.replacedBy === undefined) triggers.set(index, onbuild);
     }
-    if (triggers.size === before) return { graph, origins };
+    if (triggers.size === triggersBefore) return { graph, origins };
   }
 }
 
@@ -147,7 +188,7 @@ function buildContext(
   options: FrontendOptions,
   used: UsedPaths,
   content: Uint8Array | string,
-  warn: (warning: Warning) => void,
+  warnings: Warning[],
 ): BuildContext {
   return {
     options,
@@ -162,20 +203,21 @@ function buildContext(
     proxyEnv: proxyEnvOf(options.buildArgs ?? {}),
     capabilities: options.capabilities ?? defaultCapabilities,
     mainContext: mainContextSource(options, used.context),
-    isIgnored: ignoreCheck(source, options),
-    warn,
+    isIgnored: ignoreCheck(options.excludePatterns ?? []),
+    warn: (warning) => warnings.push(warning),
+    notes: new Map(),
   };
 }
 
-/** The check is experimental: its patterns are compiled only for files that ask for it. */
-function ignoreCheck({ dockerfile }: DockerfileStages, options: FrontendOptions): (path: string) => boolean {
-  const wanted = dockerfile.directives.some(
-    ({ name, value }) => name === "check" && /experimental/i.test(value),
-  );
-  const patterns = options.excludePatterns ?? [];
-  if (!wanted || patterns.length === 0) return () => false;
-  const matcher = createIgnoreMatcher(patterns);
-  return (path) => matcher.excludes(joinPath(".", path));
+/** Compiles the patterns when something is copied. The root is excluded only by patterns for everything. */
+function ignoreCheck(patterns: readonly string[]): (path: string) => boolean {
+  if (patterns.length === 0 || patterns.some((pattern) => pattern.startsWith("!"))) return () => false;
+  let matcher: IgnoreMatcher | undefined;
+  return (path) => {
+    if (path === "." || path === "/") return patterns.some((pattern) => /^(\*|\*\*|\*\*\/\*)$/.test(pattern));
+    matcher ??= createIgnoreMatcher(patterns);
+    return matcher.excludes(path);
+  };
 }
 
 /** Proxies reach every RUN without an ARG, and leave no trace in the image. Of two spellings the last one wins. */
@@ -243,19 +285,8 @@ function baseConfigOf(graph: StageGraph, origins: Origins): Uint8Array | undefin
   return origin?.kind === "image" ? origin.configBytes : undefined;
 }
 
-function allWarnings(
-  source: DockerfileStages,
-  graph: StageGraph,
-  converted: readonly Warning[],
-  options: FrontendOptions,
-): readonly FrontendWarning[] {
-  const shown = shownWarnings([...graph.warnings, ...converted], source.dockerfile);
-  if (shown.length > 0 && checkOptionsOf(source.dockerfile).error) throw lintFailure(source, shown);
-  return [...shown, ...unusedArguments(source, options.buildArgs ?? {})];
-}
-
 /** What `# check=error=true` asks for. */
-function lintFailure({ dockerfile }: DockerfileStages, warnings: readonly Warning[]): BuildError {
+export function lintFailure({ dockerfile }: DockerfileStages, warnings: readonly Warning[]): BuildError {
   const rules = [...new Set(warnings.map(({ rule }) => rule))].sort();
   return errorAt(
     dockerfile.source,

@@ -1,5 +1,14 @@
 export { allCapabilities, defaultCapabilities } from "./capabilities.ts";
 export { dockerfileToLlb, readDockerfile } from "./frontend.ts";
 export type * from "./image-config.ts";
+export { type LintResult, lintDockerfile } from "./lint.ts";
+export {
+  type LineLocation,
+  linesOf,
+  listTargets,
+  type Outline,
+  outlineDockerfile,
+  type TargetList,
+} from "./outline.ts";
 export { type BuildPlan, type PlannedStage, planDockerfile } from "./plan.ts";
 export type * from "./types.ts";

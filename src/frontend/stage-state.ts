@@ -27,8 +27,8 @@ export interface StageState {
   readonly historyVertices: readonly (Digest | undefined)[];
   /** ARGs so far, those of the stages below included; they show in the history of RUN. */
   readonly args: readonly Pick<ArgDeclaration, "key" | "value">[];
-  /** CMD stood in this stage. */
-  readonly cmdSet: boolean;
+  /** Of CMD, ENTRYPOINT and HEALTHCHECK, the last one of this stage so far: the next one makes it useless. */
+  readonly last: Readonly<Partial<Record<"cmd" | "entrypoint" | "healthcheck", SourceRange>>>;
   /** A WORKDIR stood in this stage or one below. */
   readonly workdirSet: boolean;
   /** Steps that have been named. */
@@ -42,6 +42,7 @@ export interface StageContext {
   readonly label: string;
   readonly stepCount: number;
   readonly ignoreCache: boolean;
+  readonly notes: StageNotes;
   /** Paths of the stage's own root filesystem that the build uses; shared with the stages it is based on. */
   readonly paths: Set<string>;
   /** Where `COPY --from` or the n-th `--mount` of an instruction finds its files. */
@@ -65,9 +66,32 @@ export interface BuildContext {
   readonly capabilities: ReadonlySet<string>;
   /** The main context; `paths` collects what the Dockerfile takes from it. */
   readonly mainContext: FileSource;
-  /** Whether `.dockerignore` excludes a path; says no when nobody asked for that check. */
+  /** Whether `.dockerignore` excludes a path; says no when it has exceptions, for then more than the path counts. */
   isIgnored(path: string): boolean;
   warn(warning: Warning): void;
+  /** What the stages declare, by their number. */
+  readonly notes: Map<number, StageNotes>;
+}
+
+/** What a stage declares and a user may want to give: an outline shows it. */
+export interface StageNotes {
+  readonly args: DeclaredArg[];
+  readonly secrets: LentThing[];
+  readonly sshAgents: LentThing[];
+}
+
+/** An ARG of a stage. */
+export interface DeclaredArg extends Pick<ArgDeclaration, "key" | "value" | "doc"> {
+  /** Its value comes from the ARG of that name before the first FROM. */
+  readonly global: boolean;
+  readonly range: SourceRange;
+}
+
+/** A secret or an ssh agent that a RUN asks for. */
+export interface LentThing {
+  readonly id: string;
+  readonly required: boolean;
+  readonly range: SourceRange;
 }
 
 /** The instruction being converted. */

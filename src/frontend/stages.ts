@@ -107,6 +107,7 @@ function stageContext(
   const { noCache } = build.options;
   return {
     build,
+    notes: getOrAdd(build.notes, stage.index, () => ({ args: [], secrets: [], sshAgents: [] })),
     label,
     stepCount: countSteps(stage),
     ignoreCache:
@@ -203,7 +204,7 @@ function warnOfPlatform(origin: ImageOrigin, stage: Stage, build: BuildContext):
 
 /** A stage on another stage: its triggers have become instructions, its own steps are counted from the start. */
 function inherit(base: StageState): StageState {
-  return { ...withoutTriggers(base), cmdSet: false, stepsNamed: 0 };
+  return { ...withoutTriggers(base), last: {}, stepsNamed: 0 };
 }
 
 function withoutTriggers(state: StageState): StageState {
@@ -222,7 +223,7 @@ function originState(origin: Origin, stage: Stage, build: BuildContext): StageSt
     image: origin.kind === "scratch" ? emptyImage(build.targetPlatform) : image,
     historyVertices: image.history.map((): Digest | undefined => undefined),
     args: [],
-    cmdSet: false,
+    last: {},
     workdirSet: false,
     stepsNamed: 0,
   };

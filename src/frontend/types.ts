@@ -52,6 +52,8 @@ export interface FrontendOptions {
   readonly file: string;
   /** Stage to stop at, by name or number; the last one when absent. */
   readonly target?: string;
+  /** Every stage is converted, needed or not: for checks, not for builds. */
+  readonly allStages?: boolean;
   readonly buildArgs?: Readonly<Record<string, string>>;
   /** Set on the final image only. */
   readonly labels?: Readonly<Record<string, string>>;

@@ -1,44 +1,47 @@
-import type { Dockerfile } from "../parser/ast.ts";
+import type { InstructionNode } from "../parser/ast.ts";
 import type { StageSource } from "../stages/types.ts";
-import { type Warning, warningOf } from "./rules.ts";
+import { type RuleName, type Warning, warningOf } from "./rules.ts";
 
-/** Warnings that need nothing but the file; they cover all stages. */
-export function fileWarnings(dockerfile: Dockerfile, stages: readonly StageSource[]): Warning[] {
-  return [
-    ...dockerfile.warnings.map(({ range }) =>
-      warningOf("NoEmptyContinuation", "Empty continuation line", [range]),
-    ),
-    ...stages.flatMap(stageNameCasing),
-    ...stages.flatMap(asCasing),
-    ...maintainers(dockerfile),
-    ...stageNames(stages),
-    ...instructionCasing(stages),
-  ];
+/** Warnings about one instruction as it is written, before it is known to make sense. */
+export function writtenWarnings(node: InstructionNode): Warning[] {
+  if (node.keyword === "MAINTAINER")
+    return [
+      warn(node, "MaintainerDeprecated", "Maintainer instruction is deprecated in favor of using label"),
+    ];
+  if (node.keyword !== "FROM") return [];
+  return [...stageNameCasing(node), ...asCasing(node)];
 }
 
-function stageNameCasing({ from }: StageSource): Warning[] {
-  const name = from.node.words[2]?.text;
-  if (name === undefined || name === name.toLowerCase()) return [];
-  return [warningOf("StageNameCasing", `Stage name '${name}' should be lowercase`, [from.range])];
+function warn(node: InstructionNode, rule: RuleName, message: string): Warning {
+  return warningOf(rule, message, [node.range], node.comments);
 }
 
-function asCasing({ from }: StageSource): Warning[] {
-  const as = from.node.words[1]?.text;
-  const inCase = isLower(from.name) ? isLower : isUpper(from.name) ? isUpper : undefined;
+function stageNameCasing(node: InstructionNode): Warning[] {
+  const name = node.words.length === 3 ? node.words[2]!.text : "";
+  if (name === name.toLowerCase()) return [];
+  return [warn(node, "StageNameCasing", `Stage name '${name}' should be lowercase`)];
+}
+
+function asCasing(node: InstructionNode): Warning[] {
+  const as = node.words.length < 3 ? undefined : node.words[1]!.text;
+  const from = node.name.text;
+  const inCase = isLower(from) ? isLower : isUpper(from) ? isUpper : undefined;
   if (as === undefined || inCase === undefined || inCase(as)) return [];
-  return [
-    warningOf("FromAsCasing", `'${as}' and '${from.name}' keywords' casing do not match`, [from.range]),
-  ];
+  return [warn(node, "FromAsCasing", `'${as}' and '${from}' keywords' casing do not match`)];
 }
 
-function maintainers(dockerfile: Dockerfile): Warning[] {
-  const message = "Maintainer instruction is deprecated in favor of using label";
-  return dockerfile.instructions
-    .filter((node) => node.keyword === "MAINTAINER")
-    .map((node) => warningOf("MaintainerDeprecated", message, [node.range]));
+/** Warns when the comment right above FROM or ARG looks like a description, and is not one of `names`. */
+export function descriptionWarnings(node: InstructionNode, names: readonly string[]): Warning[] {
+  const comment = node.comments.at(-1);
+  const [first] = names;
+  if (comment === undefined || first === undefined || names.includes(comment.split(" ", 1)[0]!)) return [];
+  const example = names.length > 1 ? "<arg_key>" : first;
+  const message = `Comment for ${node.keyword} should follow the format: \`# ${example} <description>\``;
+  return [warn(node, "InvalidDefinitionDescription", message)];
 }
 
-function stageNames(stages: readonly StageSource[]): Warning[] {
+/** Warnings about the names of the stages. */
+export function stageNameWarnings(stages: readonly StageSource[]): Warning[] {
   const seen = new Set<string>();
   const warnings: Warning[] = [];
   for (const { name, from } of stages) {
@@ -57,12 +60,20 @@ function stageNames(stages: readonly StageSource[]): Warning[] {
   return warnings;
 }
 
-function instructionCasing(stages: readonly StageSource[]): Warning[] {
-  const all = stages.flatMap(({ from, instructions }) => [from, ...instructions]);
-  const lower = all.filter(({ name }) => isLower(name)).length;
-  const upper = all.filter(({ name }) => isUpper(name) && !isLower(name)).length;
-  const [fits, casing] = lower > upper ? [isLower, "lowercase"] : [isUpper, "uppercase"];
-  return all
+/** The casing that most instructions have; a tie is upper case. */
+export function majorityCasing(stages: readonly StageSource[]): "lowercase" | "uppercase" {
+  const names = stages.flatMap(({ from, instructions }) => [from, ...instructions].map(({ name }) => name));
+  const lower = names.filter(isLower).length;
+  const upper = names.filter((name) => isUpper(name) && !isLower(name)).length;
+  return lower > upper ? "lowercase" : "uppercase";
+}
+
+/** Warns of instructions that are not in the casing of most. */
+export function casingWarnings(stages: readonly StageSource[]): Warning[] {
+  const casing = majorityCasing(stages);
+  const fits = casing === "lowercase" ? isLower : isUpper;
+  return stages
+    .flatMap(({ from, instructions }) => [from, ...instructions])
     .filter(({ name }) => !fits(name))
     .map(({ name, range }) => {
       const message = `Command '${name}' should match the case of the command majority (${casing})`;

@@ -1,3 +1,4 @@
+export { majorityCasing } from "./file-checks.ts";
 export { type CheckOptions, checkOptionsOf, parseCheckOptions, shownWarnings } from "./options.ts";
-export { type RuleName, rules, type Warning, warningOf } from "./rules.ts";
-export { undefinedVariableWarnings } from "./stage-checks.ts";
+export { isExperimental, type RuleName, rules, type Warning, warningOf } from "./rules.ts";
+export { undefinedVariables } from "./variable-checks.ts";

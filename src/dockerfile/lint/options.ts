@@ -2,7 +2,7 @@ import { BuildError } from "../../core/index.ts";
 import { parseBool } from "../instructions/values.ts";
 import type { Dockerfile } from "../parser/ast.ts";
 import { locate } from "../stages/locate.ts";
-import type { Warning } from "./rules.ts";
+import { isExperimental, type Warning } from "./rules.ts";
 
 /** What `# check=` asks for. */
 export interface CheckOptions {
@@ -38,46 +38,60 @@ function ruleNames(value: string): ReadonlySet<string> | "all" {
   return value === "all" ? "all" : new Set(value.split(",").map((name) => name.trim()));
 }
 
-/** The file's own options; none are set without a `check` directive. */
-export function checkOptionsOf(dockerfile: Dockerfile): CheckOptions {
+/**
+ * The options that hold for the file: those of `argument`, the value of the build argument
+ * BUILDKIT_DOCKERFILE_CHECK, when it is given, else those of its `check` directive; none are set without either.
+ */
+export function checkOptionsOf(dockerfile: Dockerfile, argument?: string): CheckOptions {
+  if (argument !== undefined) return optionsOfArgument(argument);
   const directive = dockerfile.directives.find(({ name }) => name === "check");
   if (directive === undefined) return parseCheckOptions("");
-  return locate(dockerfile.source, directive.range, () => parseCheckOptions(directive.value));
+  // White space ends the value, as in BuildKit.
+  return locate(dockerfile.source, directive.range, () =>
+    parseCheckOptions(directive.value.split(" ", 1)[0]!),
+  );
+}
+
+function optionsOfArgument(argument: string): CheckOptions {
+  try {
+    return parseCheckOptions(argument);
+  } catch (error) {
+    if (!(error instanceof BuildError)) throw error;
+    const message = `failed to parse build-arg:BUILDKIT_DOCKERFILE_CHECK: ${error.message}`;
+    throw new BuildError(error.code, message, { hint: error.hint, cause: error });
+  }
 }
 
 /**
- * The warnings that are to be shown: not those that the options skip, or a comment `# check=skip=…` right
- * above the instruction.
+ * The warnings that are to be shown: not those that the options skip, or a comment `# check=skip=…` right above the
+ * instruction, nor those of experimental rules that neither asks for.
  */
 export function shownWarnings(
   warnings: readonly Warning[],
   dockerfile: Dockerfile,
   options: CheckOptions = checkOptionsOf(dockerfile),
 ): Warning[] {
-  return warnings.filter(
-    ({ rule, ranges }) =>
-      !skips(options, rule) && !ranges.some(({ start }) => skips(optionsAbove(dockerfile, start.line), rule)),
-  );
+  return warnings.filter(({ rule, comments }) => {
+    const own = optionsInComments(comments);
+    if (isExperimental(rule)) return has(options.experimental, rule) || has(own?.experimental, rule);
+    return !has(options.skip, rule) && !has(own?.skip, rule);
+  });
 }
 
-function skips({ skip }: Pick<CheckOptions, "skip">, rule: string): boolean {
-  return skip === "all" || skip.has(rule);
+function has(rules: ReadonlySet<string> | "all" | undefined, rule: string): boolean {
+  return rules === "all" || rules?.has(rule) === true;
 }
 
-function optionsAbove(dockerfile: Dockerfile, line: number): Pick<CheckOptions, "skip"> {
-  const { instructions } = dockerfile;
-  let low = 0;
-  for (let high = instructions.length; low + 1 < high; ) {
-    const middle = (low + high) >> 1;
-    if (instructions[middle]!.range.start.line <= line) low = middle;
-    else high = middle;
+/** Those of the first comment that is of the form of a check directive; white space ends it. */
+function optionsInComments(comments: readonly string[]): CheckOptions | undefined {
+  for (const text of comments) {
+    const option = /^check\s*=\s*(\S+)/i.exec(text)?.[1];
+    if (option === undefined) continue;
+    try {
+      return parseCheckOptions(option);
+    } catch {
+      return undefined; // BuildKit takes no notice of it either
+    }
   }
-  const comments = instructions[low]?.comments ?? [];
-  const option = comments.map((text) => /^check\s*=\s*(\S+)/i.exec(text)?.[1]).find(Boolean);
-  if (option === undefined) return { skip: new Set() };
-  try {
-    return parseCheckOptions(option);
-  } catch {
-    return { skip: new Set() };
-  }
+  return undefined;
 }

@@ -5,20 +5,24 @@ export interface Warning {
   readonly rule: RuleName;
   readonly message: string;
   readonly description: string;
+  /** Empty for a rule without a page of BuildKit's. */
   readonly url: string;
   readonly ranges: readonly SourceRange[];
+  /** Comments above the instruction: one of them may switch the check off (`# check=skip=…`). */
+  readonly comments: readonly string[];
 }
 
 interface Rule {
   readonly description: string;
-  readonly page: string;
+  /** Last part of the page's address; absent where BuildKit names none. */
+  readonly page?: string;
   /** Off unless `check=experimental=` names it. */
   readonly experimental?: boolean;
 }
 
 const pages = "https://docs.docker.com/go/dockerfile/rule/";
 
-/** Every rule that is checked somewhere, by BuildKit's name for it. */
+/** All of BuildKit's rules. Each has a page in docs/rules. */
 export const rules = {
   StageNameCasing: { description: "Stage names should be lowercase", page: "stage-name-casing" },
   FromAsCasing: {
@@ -79,7 +83,6 @@ export const rules = {
   },
   InvalidBaseImagePlatform: {
     description: "Base image platform does not match expected target platform",
-    page: "invalid-base-image-platform",
   },
   SecretsUsedInArgOrEnv: {
     description: "Sensitive data should not be used in the ARG or ENV commands",
@@ -88,6 +91,15 @@ export const rules = {
   CopyIgnoredFile: {
     description: "Attempting to Copy file that is excluded by .dockerignore",
     page: "copy-ignored-file",
+  },
+  InvalidDefaultArgInFrom: {
+    description: "Default value for global ARG results in an empty or invalid base image name",
+    page: "invalid-default-arg-in-from",
+  },
+  InvalidDefinitionDescription: {
+    description:
+      "Comment for build stage or argument should follow the format: `# <arg/stage name> <description>`. If this is not intended to be a description comment, add an empty line or comment between the instruction and the comment.",
+    page: "invalid-definition-description",
     experimental: true,
   },
   ExposeProtoCasing: {
@@ -103,8 +115,19 @@ export const rules = {
 
 export type RuleName = keyof typeof rules;
 
-/** A warning of `rule`, at `ranges`. */
-export function warningOf(rule: RuleName, message: string, ranges: readonly SourceRange[]): Warning {
-  const { description, page } = rules[rule];
-  return { rule, message, description, url: `${pages}${page}/`, ranges };
+/** Whether a rule is off unless `check=experimental=` names it. */
+export function isExperimental(rule: RuleName): boolean {
+  return (rules[rule] as Rule).experimental === true;
+}
+
+/** A warning of `rule`, at `ranges`, which one of `comments` may switch off. */
+export function warningOf(
+  rule: RuleName,
+  message: string,
+  ranges: readonly SourceRange[],
+  comments: readonly string[] = [],
+): Warning {
+  const { description, page }: Rule = rules[rule];
+  const url = page === undefined ? "" : `${pages}${page}/`;
+  return { rule, message, description, url, ranges, comments };
 }

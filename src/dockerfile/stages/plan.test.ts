@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BuildError } from "../../core/index.ts";
-import { shownWarnings } from "../lint/index.ts";
+import { checkOptionsOf, shownWarnings } from "../lint/index.ts";
 import { parseDockerfile } from "../parser/index.ts";
 import { type PlanOptions, planStages, readStages, type StageGraph } from "./index.ts";
 
@@ -141,11 +141,7 @@ FROM --platform=linux/arm64 b
     "DuplicateStageName 3",
     "FromAsCasing 2",
     "FromPlatformFlagConstDisallowed 8",
-    "JSONArgsRecommended 6",
-    "JSONArgsRecommended 7",
-    "LegacyKeyValueFormat 5",
     "MaintainerDeprecated 4",
-    "MultipleInstructionsDisallowed 6",
     "RedundantTargetPlatform 3",
     "ReservedStageName 8",
     "StageNameCasing 2",
@@ -157,11 +153,22 @@ FROM --platform=linux/arm64 b
 
 test("checks can be skipped, for the file or one instruction", () => {
   const text =
-    "# check=skip=MaintainerDeprecated\nFROM a\nMAINTAINER x\n# check=skip=JSONArgsRecommended\nCMD x\nENV a b\n";
+    "# check=skip=StageNameCasing\nFROM a AS Base\n# check=skip=MaintainerDeprecated\nMAINTAINER x\nMAINTAINER y\n" +
+    "# check=experimental=all\nARG v\n# words\nARG w\n# check=skip=all words\nFROM a as x\nFROM a as y\n";
   const stages = readStages(parseDockerfile(text));
-  const shown = shownWarnings(planStages(stages).warnings, stages.dockerfile);
-  assert.deepEqual(
-    shown.map((warning) => warning.rule),
-    ["LegacyKeyValueFormat"],
+  const warnings = planStages(stages).warnings;
+  const shown = (options?: string) =>
+    shownWarnings(warnings, stages.dockerfile, checkOptionsOf(stages.dockerfile, options)).map(
+      ({ rule, ranges }) => `${rule} ${ranges[0]?.start.line}`,
+    );
+  assert.deepEqual(shown(), ["MaintainerDeprecated 5", "InvalidDefinitionDescription 7", "FromAsCasing 12"]);
+  assert.deepEqual(shown("skip=all;experimental=InvalidDefinitionDescription"), [
+    "InvalidDefinitionDescription 7",
+    "InvalidDefinitionDescription 9",
+    "InvalidDefinitionDescription 11",
+  ]);
+  assert.throws(
+    () => shown("skip"),
+    /failed to parse build-arg:BUILDKIT_DOCKERFILE_CHECK: invalid check option "skip"/,
   );
 });

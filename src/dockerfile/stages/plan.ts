@@ -1,8 +1,7 @@
 import { BuildError, hostPlatform, type Platform, parsePlatform } from "../../core/index.ts";
 import type { StageInstruction } from "../instructions/types.ts";
-import { platformWarnings, undeclaredArgWarnings } from "../lint/from-checks.ts";
+import { defaultBaseWarnings, platformWarnings, undeclaredArgWarnings } from "../lint/from-checks.ts";
 import type { Warning } from "../lint/rules.ts";
-import { stageWarnings } from "../lint/stage-checks.ts";
 import { errorAt } from "../parser/source.ts";
 import { expandWord } from "../shell/expand.ts";
 import { didYouMean } from "../suggest.ts";
@@ -27,9 +26,13 @@ const mostTriggers = 100_000;
  * Connects the stages with each other and finds which of them the target needs. Nothing outside the
  * Dockerfile is looked at: when base images turn out to have ONBUILD triggers, plan again with `triggers`.
  * Throws `invalid-argument` for a base that is blank, an unknown stage, a cycle, or a needed stage that reads
- * from a later one; `not-found` for an unknown target.
+ * from a later one; `not-found` for an unknown target; `warnings` then has those of what was seen before.
  */
-export function planStages(source: DockerfileStages, options: PlanOptions = {}): StageGraph {
+export function planStages(
+  source: DockerfileStages,
+  options: PlanOptions = {},
+  warnings: Warning[] = [...source.warnings],
+): StageGraph {
   const { dockerfile, stages } = source;
   const names: Names = {
     source: dockerfile.source,
@@ -37,24 +40,39 @@ export function planStages(source: DockerfileStages, options: PlanOptions = {}):
     stages,
     namedContext: options.namedContext ?? (() => false),
   };
+  for (const warning of defaultWarnings(source, options)) warnings.push(warning);
   const globalArgs = globalScope(source, options);
-  const warnings: Warning[] = [...source.warnings];
   const connected = connect(source, names, globalArgs, options, warnings);
   const target = targetOf(stages, options.target);
-  const planned = reach(connected, target, dockerfile.source);
+  const planned = reach(connected, target, dockerfile.source, options.allStages);
   const needed = planned.filter((stage) => stage.needed).map((stage) => stage.index);
-  return { stages: planned, target, needed, globalArgs, warnings: [...warnings, ...stageWarnings(planned)] };
+  return { stages: planned, target, needed, globalArgs, warnings };
 }
 
+/** What FROM would start from if no build argument were given. */
+function defaultWarnings(source: DockerfileStages, options: PlanOptions): Warning[] {
+  const { escape: escapeToken } = source.dockerfile;
+  try {
+    const scope = globalScope(source, options, {});
+    return source.stages.flatMap(({ from }) =>
+      defaultBaseWarnings(from, expandWord(from.base, scope, { escape: escapeToken }).text),
+    );
+  } catch {
+    return []; // the same mistake is reported when the values that hold are expanded
+  }
+}
+
+/** `values` are those of the ARGs of the file; the predefined ones follow the build arguments. */
 function globalScope(
   { dockerfile, globalArgs, stages }: DockerfileStages,
   options: PlanOptions,
+  values = options.buildArgs ?? {},
 ): Map<string, string> {
   const build = options.buildPlatform ?? hostPlatform();
   const buildArgs = options.buildArgs ?? {};
   const targetName = options.target || stages.at(-1)!.name || "";
   const scope = defaultGlobalArgs(build, options.targetPlatform ?? build, targetName, buildArgs);
-  return addGlobalArgs(scope, globalArgs, buildArgs, dockerfile.source, dockerfile.escape);
+  return addGlobalArgs(scope, globalArgs, values, dockerfile.source, dockerfile.escape);
 }
 
 function connect(
@@ -113,7 +131,7 @@ function resolveBases(
   return stages.map((stage) => {
     const { from, index, name } = stage;
     const base = expandBase(stage, names, scope);
-    warnings.push(...undeclaredArgWarnings(base.unmatched, declared, from.range));
+    warnings.push(...undeclaredArgWarnings(base.unmatched, declared, from));
     const platform = platformOf(stage, names, scope, declared, warnings);
     const known = earlier.get(base.text.toLowerCase());
     const reference: StageReference =
@@ -164,7 +182,7 @@ function platformOf(
   if (platform === undefined) return undefined;
   const range = from.node.flags.find((flag) => flag.name === "--platform")?.range ?? from.range;
   const expansion = locate(source, range, () => expandWord(platform, scope, { escape: escapeToken }));
-  warnings.push(...undeclaredArgWarnings(expansion.unmatched, declared, from.range));
+  warnings.push(...undeclaredArgWarnings(expansion.unmatched, declared, from));
   const hint = variableHint(expansion.unmatched, scope.keys());
   if (expansion.text === "")
     throw errorAt(source, range, "invalid-argument", `empty platform value from expression ${platform}`, {

@@ -5,11 +5,17 @@ import type { ConnectedStage, Stage, StageReason, StageSourceUse } from "./types
 
 /**
  * Marks the stages that the target needs, directly or through others, with the reason. A cycle is refused
- * wherever it is; a reference to a later stage only where it is needed.
+ * wherever it is; a reference to a later stage only where it is needed. With `all`, every stage is.
  */
-export function reach(stages: readonly ConnectedStage[], target: number, source: SourceText): Stage[] {
+export function reach(
+  stages: readonly ConnectedStage[],
+  target: number,
+  source: SourceText,
+  all = false,
+): Stage[] {
   refuseCycle(stages, source);
   const reasons = new Map<number, StageReason>([[target, { kind: "target" }]]);
+  if (all) for (const { index } of stages) if (index !== target) reasons.set(index, { kind: "all" });
   for (const index of reasons.keys()) {
     const stage = stages[index]!;
     if (stage.replacedBy !== undefined) continue;
@@ -33,6 +39,8 @@ function describe(reason: StageReason, stages: readonly ConnectedStage[]): strin
   switch (reason.kind) {
     case "target":
       return "target";
+    case "all":
+      return "all stages are wanted";
     case "not-needed":
       return `not needed by target ${stages[reason.target]!.label}`;
     case "base":

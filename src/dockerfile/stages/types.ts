@@ -44,6 +44,7 @@ export interface StageSourceUse {
 /** Why a stage is built or not. */
 export type StageReason =
   | { readonly kind: "target" }
+  | { readonly kind: "all" }
   | { readonly kind: "base" | "copy" | "mount"; readonly stage: number; readonly line: number }
   | { readonly kind: "not-needed"; readonly target: number };
 
@@ -93,6 +94,8 @@ export interface PlanOptions {
   readonly targetPlatform?: Platform;
   /** Whether a `--build-context` of this name exists; asked with stage names and expanded base and image names. */
   readonly namedContext?: (name: string) => boolean;
+  /** Every stage counts as needed, as a check of the whole file wants it. */
+  readonly allStages?: boolean;
   /** ONBUILD triggers that the configuration of a stage's base image holds, by stage number. */
   readonly triggers?: ReadonlyMap<number, readonly string[]>;
 }

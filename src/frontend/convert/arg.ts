@@ -8,11 +8,18 @@ export function convertArg(state: StageState, step: Step<ArgInstruction>): Stage
   const { build } = step.stage;
   const shown: string[] = [];
   let next = state;
-  for (const { key, value: fallback } of step.instruction.args) {
+  for (const { key, value: fallback, doc } of step.instruction.args) {
     warnOfSecret(step, "ARG", key);
+    const given = build.options.buildArgs?.[key];
     const value =
-      build.options.buildArgs?.[key] ??
-      (fallback === undefined ? build.globalArgs.get(key) : expandDefault(next, fallback));
+      given ?? (fallback === undefined ? build.globalArgs.get(key) : expandDefault(next, fallback));
+    step.stage.notes.args.push({
+      key,
+      global: given === undefined && fallback === undefined && value !== undefined,
+      range: step.range,
+      ...(value !== undefined && { value }),
+      ...(doc !== undefined && { doc }),
+    });
     if (value !== undefined && !steeringArgs.has(key)) next = withVariables(next, [{ key, value }]);
     next = { ...next, args: [...next.args, { key, ...(value !== undefined && { value }) }] };
     shown.push(value === undefined ? key : `${key}=${value}`);

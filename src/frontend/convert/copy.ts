@@ -1,10 +1,5 @@
 import { goText } from "../../core/index.ts";
-import {
-  type AddInstruction,
-  type CopyInstruction,
-  type CopySpec,
-  warningOf,
-} from "../../dockerfile/index.ts";
+import type { AddInstruction, CopyInstruction, CopySpec } from "../../dockerfile/index.ts";
 import {
   type CopyAction,
   type FileRequest,
@@ -21,6 +16,7 @@ import { commitLayer, type FileSource, type StageState, type Step, variablesOf }
 import { nameStep, shownText, stepOptions } from "../step-name.ts";
 import { inlineFile } from "./inline-file.ts";
 import { parseMode } from "./mode.ts";
+import { warn } from "./warn.ts";
 
 /** What COPY and ADD ask for; `sources` are paths, not URLs. */
 export interface CopyRequest extends CopySpec {
@@ -77,11 +73,11 @@ function checkFeatures({ stage: { build } }: Step, request: CopyRequest): void {
 }
 
 function warnOfIgnored(step: Step, keyword: "COPY" | "ADD", source: string): void {
-  const { build } = step.stage;
-  if (!build.isIgnored(source)) return;
+  const path = cleanPath(source);
+  if (!step.stage.build.isIgnored(path)) return;
   const verb = keyword === "ADD" ? "Add" : "Copy";
-  const message = `Attempting to ${verb} file ${goText.quote(source)} that is excluded by .dockerignore`;
-  build.warn(warningOf("CopyIgnoredFile", message, [step.range]));
+  const message = `Attempting to ${verb} file ${goText.quote(path)} that is excluded by .dockerignore`;
+  warn(step, "CopyIgnoredFile", message);
 }
 
 /** `--link`: the files become a layer of their own, which is then stacked on the stage. */

@@ -1,11 +1,15 @@
 import type { EnvInstruction } from "../../dockerfile/index.ts";
 import { commit, type StageState, type Step, withConfig, withVariables } from "../stage-state.ts";
 import { warnOfSecret } from "./secret-names.ts";
+import { warnOfLegacyForm } from "./warn.ts";
 
 /** ENV: variables of all later steps and of the image. */
 export function convertEnv(state: StageState, step: Step<EnvInstruction>): StageState {
   const { pairs } = step.instruction;
-  for (const { key } of pairs) warnOfSecret(step, "ENV", key);
+  for (const { key, legacy } of pairs) {
+    if (legacy) warnOfLegacyForm(step);
+    warnOfSecret(step, "ENV", key);
+  }
   const lines = [...(state.image.config.Env ?? [])];
   for (const { key, value } of pairs) setVariable(lines, key, value);
   const next = withConfig(withVariables(state, pairs), { Env: lines });

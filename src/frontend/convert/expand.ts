@@ -3,9 +3,10 @@ import {
   expandInstruction,
   expandWord,
   type StageInstruction,
-  undefinedVariableWarnings,
+  undefinedVariables,
 } from "../../dockerfile/index.ts";
 import { type StageState, type Step, variablesOf } from "../stage-state.ts";
+import { warn } from "./warn.ts";
 
 /** Arguments that steer the build itself and are not handed to its processes. */
 export const steeringArgs: ReadonlySet<string> = new Set([
@@ -30,8 +31,8 @@ export function expanderOf(step: Step, state: StageState, options: ExpandOptions
 export function warnUndefined(step: Step, state: StageState, unmatched: ReadonlySet<string>): void {
   if (unmatched.size === 0) return;
   const declared = new Set([...steeringArgs, ...state.args.map((arg) => arg.key)]);
-  const warnings = undefinedVariableWarnings(unmatched, state.env.keys(), declared, step.range);
-  for (const warning of warnings) step.stage.build.warn(warning);
+  for (const message of undefinedVariables(unmatched, state.env.keys(), declared))
+    warn(step, "UndefinedVar", message);
 }
 
 /** The instruction with its variables expanded as the stage stands. */

@@ -1,7 +1,8 @@
 import { goText } from "../../core/index.ts";
-import { type ExposeInstruction, expandWords, warningOf } from "../../dockerfile/index.ts";
+import { type ExposeInstruction, expandWords } from "../../dockerfile/index.ts";
 import { invalid } from "../refuse.ts";
 import { commit, type StageState, type Step, variablesOf, withConfig } from "../stage-state.ts";
+import { warn } from "./warn.ts";
 
 /** EXPOSE: `[[ip:]host-port:]port[-port][/protocol]`; only port and protocol count. */
 export function convertExpose(state: StageState, step: Step<ExposeInstruction>): StageState {
@@ -42,15 +43,15 @@ function portsOf(step: Step, word: string): string[] {
   return Array.from({ length: ports.last - ports.first + 1 }, (_, i) => `${ports.first + i}/${protocol}`);
 }
 
-function warnOfFormat({ stage: { build }, range }: Step, word: string, port: string, mapped: boolean): void {
+function warnOfFormat(step: Step, word: string, port: string, mapped: boolean): void {
   const protocol = port.slice(port.indexOf("/") + 1);
   if (port.includes("/") && protocol !== protocol.toLowerCase()) {
     const message = `Defined protocol '${word}' in EXPOSE instruction should be lowercase`;
-    build.warn(warningOf("ExposeProtoCasing", message, [range]));
+    warn(step, "ExposeProtoCasing", message);
   }
   if (mapped) {
     const message = `EXPOSE instruction should not define an IP address or host-port mapping, found '${word}'`;
-    build.warn(warningOf("ExposeInvalidFormat", message, [range]));
+    warn(step, "ExposeInvalidFormat", message);
   }
 }
 

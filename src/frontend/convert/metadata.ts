@@ -9,6 +9,7 @@ import type {
 } from "../../dockerfile/index.ts";
 import { invalid } from "../refuse.ts";
 import { commit, type StageState, type Step, withConfig } from "../stage-state.ts";
+import { onlyLastCounts } from "./warn.ts";
 
 /** USER: for later RUN and WORKDIR, and for containers. */
 export function convertUser(state: StageState, step: Step<UserInstruction>): StageState {
@@ -74,7 +75,7 @@ export function convertHealthcheck(state: StageState, step: Step<HealthcheckInst
     goText.quoteInteger(check.retries),
   ].join(" ");
   return commit(
-    withConfig(state, { Healthcheck: config }),
+    withConfig(onlyLastCounts(state, step, "healthcheck"), { Healthcheck: config }),
     step.stage.build,
     `HEALTHCHECK &{${goText.quoteList(check.test)} ${shown}}`,
   );

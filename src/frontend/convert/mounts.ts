@@ -26,15 +26,19 @@ export function convertMounts(state: StageState, step: Step<RunInstruction>): Ru
   const secretFiles: LentMount[] = [];
   const secretEnv: SecretEnv[] = [];
   const sshSockets: LentMount[] = [];
+  const { notes } = step.stage;
   step.instruction.mounts.forEach((flag, index) => {
     const mount = resolveMount(flag, expanderOf(step, state));
     requireMount(step, mount);
     if (mount.type === "secret") {
       const secret = secretOf(mount);
+      notes.secrets.push({ id: secret.id, required: mount.required, range: step.range });
       if (secret.file !== undefined) secretFiles.push(secret.file);
       if (secret.variable !== undefined) secretEnv.push(secret.variable);
-    } else if (mount.type === "ssh") sshSockets.push(sshOf(mount, sshSockets.length));
-    else mounts.push(filesOf(state, step, mount, index));
+    } else if (mount.type === "ssh") {
+      sshSockets.push(sshOf(mount, sshSockets.length));
+      notes.sshAgents.push({ id: mount.id || "default", required: mount.required, range: step.range });
+    } else mounts.push(filesOf(state, step, mount, index));
   });
   return { mounts, secretFiles, secretEnv, sshSockets };
 }
@@ -105,12 +109,13 @@ function ownedDirectory(base: LlbEdge | undefined, mount: Mount): LlbEdge {
   return fileVertex(base, [{ action }], { name: internalName("setting cache mount permissions") });
 }
 
-function secretOf(mount: Mount): { file?: LentMount; variable?: SecretEnv } {
+function secretOf(mount: Mount): { id: string; file?: LentMount; variable?: SecretEnv } {
   const id = mount.source || mount.id || posix.basename(mount.target);
   const optional = !mount.required;
   const asFile = mount.env === undefined || mount.target !== "";
   const target = mount.target || `/run/secrets/${posix.basename(id)}`;
   return {
+    id,
     ...(asFile && { file: { target, file: { id, ...ownerOf(mount, 0o400), optional } } }),
     ...(mount.env !== undefined && { variable: { id, name: mount.env || id, optional } }),
   };

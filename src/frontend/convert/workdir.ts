@@ -1,9 +1,10 @@
 import { goText } from "../../core/index.ts";
-import { type WorkdirInstruction, warningOf } from "../../dockerfile/index.ts";
+import type { WorkdirInstruction } from "../../dockerfile/index.ts";
 import { fileVertex, parseOwner } from "../../llb/index.ts";
 import { absolutePath, cleanPath } from "../paths.ts";
 import { commit, commitLayer, type StageState, type Step, variablesOf, withConfig } from "../stage-state.ts";
 import { nameStep, shownText, stepOptions } from "../step-name.ts";
+import { warn } from "./warn.ts";
 
 /** WORKDIR: makes the directory, for USER when there was one. */
 export function convertWorkdir(state: StageState, step: Step<WorkdirInstruction>): StageState {
@@ -11,7 +12,7 @@ export function convertWorkdir(state: StageState, step: Step<WorkdirInstruction>
   const written = step.instruction.path;
   if (!state.workdirSet && !written.startsWith("/")) {
     const message = `Relative workdir ${goText.quote(written)} can have unexpected results if the base image changes`;
-    build.warn(warningOf("WorkdirRelativePath", message, [step.range]));
+    warn(step, "WorkdirRelativePath", message);
   }
   const path = absolutePath(state.image.config.WorkingDir ?? "", written, false);
   const inside = { ...enterDirectory(state, path), workdirSet: true };
