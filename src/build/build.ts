@@ -146,21 +146,9 @@ function bridgeOf(engine: Engine, emit: EventSink, signal: AbortSignal): Bridge 
         const image = await engine.image(ref, platform, signal);
         const where = image.origin === "local" ? "from the local store" : "from the registry";
         step.status(`${where}: ${image.digest}`, 0, { done: true });
-        warnOfPlatform(emit, image.name, image.platform, platform);
         return { ref: image.name, digest: image.digest, config: image.config };
       }),
   };
-}
-
-function warnOfPlatform(emit: EventSink, name: string, have: Platform, want: Platform): void {
-  if (have.architecture === want.architecture && have.os === want.os) return;
-  const [is, asked] = [have, want].map(({ os, architecture }) => `${os}/${architecture}`);
-  emit({
-    kind: "warning",
-    level: 1,
-    rule: "InvalidBaseImagePlatform",
-    short: `Base image ${name} was pulled with platform "${is}", expected "${asked}" for current build`,
-  });
 }
 
 function lentDirectories(
