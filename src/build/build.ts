@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
-import { BuildError, type EventSink, type IgnoreFile, type Platform } from "../core/index.ts";
+import { BuildError, type EventSink, type IgnoreFile } from "../core/index.ts";
 import { type ExportResult, exportResult, type Output } from "../exporter/index.ts";
 import {
   type Bridge,
