@@ -15,7 +15,7 @@ import { type NamedContexts, readNamedContexts } from "./named-contexts.ts";
 import type { BuildOptions } from "./options.ts";
 import { checkPush, pushAll } from "./push.ts";
 import { type SizeReport, sizeReport } from "./report.ts";
-import { type SolvedBuild, solve } from "./solve.ts";
+import { openSolver, type SolvedBuild, solve } from "./solve.ts";
 import { internalStep } from "./steps.ts";
 
 /** What a build made. */
@@ -74,11 +74,13 @@ async function buildOnce(engine: Engine, options: BuildOptions): Promise<BuildRe
   const signal = options.signal ?? new AbortController().signal;
   const cwd = options.cwd ?? process.cwd();
   checkPush(options);
+  // Each step of the legacy schedule leaves an image: garbage collection must know from the start.
+  if (options.schedule === "legacy") await engine.codec.activate();
   const context = openContext(options.context, options.file, cwd);
   const { dockerfile, ignore } = await loadDefinition(context, emit);
   const named = readNamedContexts(options.buildContexts ?? {}, cwd);
   const frontend = frontendOptions(options, context, named, ignore);
-  const result = await dockerfileToLlb(dockerfile, frontend, bridgeOf(engine, emit, signal));
+  const result = await dockerfileToLlb(dockerfile, frontend, bridgeOf(engine, options, emit, signal));
   for (const { rule, message, ranges, url } of result.warnings)
     emit({
       kind: "warning",
@@ -90,7 +92,12 @@ async function buildOnce(engine: Engine, options: BuildOptions): Promise<BuildRe
       ...(url === undefined ? {} : { url }),
     });
   const directories = lentDirectories(context, named, ignore);
-  const solved = await solve(engine, result, directories, options, { signal, emit });
+  const solver = openSolver(engine, result, directories, options, { signal, emit });
+  if (options.schedule === "legacy") {
+    const { solveInOrder } = await import("./legacy.ts");
+    await solveInOrder(engine, solver, result, options, { signal, emit });
+  }
+  const solved = await solve(solver, result, options);
   const exported = await exportAll(engine, solved, options, emit, signal);
   const made = summary(exported);
   const pushed = options.push ? await pushAll(engine, outputsOf(options), exported, emit, signal) : {};
@@ -127,6 +134,7 @@ function frontendOptions(
     namedContexts: named.byName,
     imageResolveMode: options.pull ? "pull" : "local",
     ...(ignore === undefined ? {} : { excludePatterns: ignore.patterns }),
+    ...(options.schedule === "legacy" ? { eachStep: true } : {}),
     ...(target === undefined ? {} : { target }),
     ...(buildArgs === undefined ? {} : { buildArgs }),
     ...(labels === undefined ? {} : { labels }),
@@ -139,11 +147,16 @@ function frontendOptions(
 }
 
 /** Images are looked up in the store, then in the registry; the progress says which one won. */
-function bridgeOf(engine: Engine, emit: EventSink, signal: AbortSignal): Bridge {
+function bridgeOf(engine: Engine, { schedule }: BuildOptions, emit: EventSink, signal: AbortSignal): Bridge {
   return {
     resolveImage: (ref, { platform, name }) =>
       internalStep(emit, name, async (step) => {
         const image = await engine.image(ref, platform, signal);
+        if (schedule === "legacy" && image.origin === "registry") {
+          const { pullImage } = await import("../source/index.ts");
+          const registry = await engine.registry();
+          await pullImage(image.name, { ...engine.store, registry }, { platform, signal });
+        }
         const where = image.origin === "local" ? "from the local store" : "from the registry";
         step.status(`${where}: ${image.digest}`, 0, { done: true });
         return { ref: image.name, digest: image.digest, config: image.config };

@@ -14,6 +14,11 @@ export interface BuildOptions {
   readonly tags?: readonly string[];
   /** Stage to stop at, by name or number. */
   readonly target?: string;
+  /**
+   * `legacy` is the classic builder's: every stage up to the target, one instruction after the other, each leaving an
+   * image in the store. Otherwise only what the target needs is built, as much as possible at once.
+   */
+  readonly schedule?: "parallel" | "legacy";
   readonly buildArgs?: Readonly<Record<string, string>>;
   readonly labels?: Readonly<Record<string, string>>;
   /** A directory, or `docker-image://NAME`, by the name that `FROM` and `--from` use. */

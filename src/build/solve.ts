@@ -12,7 +12,7 @@ import {
   solverEdge,
 } from "../ops/index.ts";
 import type { Snapshot } from "../snapshot/index.ts";
-import { createSolver, type Edge, type Op, type Solver } from "../solver/index.ts";
+import { createSolver, type Edge, type Op, type Solved, type Solver } from "../solver/index.ts";
 import { elsewhere } from "./elsewhere.ts";
 import type { Engine } from "./engine.ts";
 import type { BuildOptions } from "./options.ts";
@@ -24,14 +24,16 @@ export interface SolvedBuild {
   readonly snapshots: ReadonlyMap<number, Snapshot>;
 }
 
-/** Runs what the target needs and the cache does not have. */
-export async function solve(
+export type BuildSolver = Solver<LlbVertex, Ref>;
+
+/** The solver of one build, for all edges that are asked for in it. */
+export function openSolver(
   engine: Engine,
   result: FrontendResult,
   directories: ReadonlyMap<string, LentDirectory>,
   options: BuildOptions,
   run: { readonly signal: AbortSignal; readonly emit: EventSink },
-): Promise<SolvedBuild> {
+): BuildSolver {
   const { store } = engine;
   const dependencies = {
     root: store.root,
@@ -52,7 +54,7 @@ export async function solve(
         },
       }),
   };
-  const solver: Solver<LlbVertex, Ref> = createSolver<LlbVertex, Ref>({
+  const solver: BuildSolver = createSolver<LlbVertex, Ref>({
     resolveOp: (vertex) => holdingResults(resolveOp(vertex, dependencies), engine.codec),
     codec: engine.codec,
     keys: store.cache,
@@ -61,19 +63,29 @@ export async function solve(
     parallelism: options.parallelism ?? Math.max(16, 4 * availableParallelism()),
     beforeExecution: () => engine.codec.activate(),
   });
+  return solver;
+}
+
+/** Runs what the target needs and the cache does not have. */
+export async function solve(
+  solver: BuildSolver,
+  result: FrontendResult,
+  options: BuildOptions,
+): Promise<SolvedBuild> {
   const { edge } = result;
-  if (edge === undefined)
-    return { draft: draftOf(result, { layers: [] }, [], options), snapshots: new Map() };
-  const root = solverEdge(edge);
-  const { result: ref } = await solver.solve(root).catch((error: unknown) => {
+  if (edge !== undefined) await solveEdge(solver, edge);
+  const draft = await draftOf(solver, result, options);
+  return {
+    draft,
+    snapshots: edge === undefined ? new Map() : await stageSnapshots(solver, result, draft.snapshot),
+  };
+}
+
+/** Solves an edge; a failure tells its place in the Dockerfile. */
+export async function solveEdge(solver: BuildSolver, edge: LlbEdge): Promise<Solved<Ref>> {
+  return await solver.solve(solverEdge(edge)).catch((error: unknown) => {
     throw withPlace(error, edge);
   });
-  const snapshot = snapshotOf(ref, "the build's result");
-  const created = await createdTimes(solver, root, result.historyVertices);
-  return {
-    draft: draftOf(result, snapshot, created, options),
-    snapshots: await stageSnapshots(solver, result, snapshot),
-  };
 }
 
 /** A result may be layers that were in the store before, which only a lease keeps there. */
@@ -97,12 +109,16 @@ function withPlace(error: unknown, { vertex: root }: LlbEdge): unknown {
   return withDetails(error, { source: { file: place.file.filename, text, ranges: place.ranges } });
 }
 
-function draftOf(
-  result: FrontendResult,
-  snapshot: Snapshot,
-  created: readonly (number | undefined)[],
+/** What an image is made of, once the root filesystem is solved. */
+export async function draftOf(
+  solver: BuildSolver,
+  result: Pick<FrontendResult, "edge" | "config" | "historyVertices" | "baseConfig">,
   options: BuildOptions,
-): ImageDraft {
+): Promise<ImageDraft> {
+  const root = result.edge === undefined ? undefined : solverEdge(result.edge);
+  const solved = root === undefined ? undefined : await solver.peek(root);
+  const snapshot = solved === undefined ? { layers: [] } : snapshotOf(solved.result, "the build's result");
+  const created = root === undefined ? [] : await createdTimes(solver, root, result.historyVertices);
   const { rootfs: _, ...config } = result.config;
   const { sourceDateEpoch: epoch } = options;
   if (epoch === undefined) return { snapshot, config, created };
@@ -112,7 +128,7 @@ function draftOf(
 
 /** When the layers were made that the history speaks of: an image that is built again must not change. */
 async function createdTimes(
-  solver: Solver<LlbVertex, Ref>,
+  solver: BuildSolver,
   root: Edge<LlbVertex>,
   vertices: readonly (Digest | undefined)[],
 ): Promise<readonly (number | undefined)[]> {
@@ -132,7 +148,7 @@ async function createdTimes(
 }
 
 async function stageSnapshots(
-  solver: Solver<LlbVertex, Ref>,
+  solver: BuildSolver,
   result: FrontendResult,
   target: Snapshot,
 ): Promise<ReadonlyMap<number, Snapshot>> {
@@ -146,6 +162,6 @@ async function stageSnapshots(
   return snapshots;
 }
 
-async function peek(solver: Solver<LlbVertex, Ref>, edge: LlbEdge): Promise<Ref | undefined> {
+async function peek(solver: BuildSolver, edge: LlbEdge): Promise<Ref | undefined> {
   return (await solver.peek(solverEdge(edge)))?.result;
 }

@@ -33,6 +33,7 @@ const commands: Readonly<Record<string, LoadCommand>> = {
   doctor: async () => (await import("./commands/doctor.ts")).command,
 };
 
+const buildxBuild: LoadCommand = async () => (await import("./commands/build.ts")).buildxBuild;
 const cachePrune: LoadCommand = async () => (await import("./commands/prune.ts")).cachePrune;
 
 /** What docker users type as well, so that `alias docker=stagewright` works. */
@@ -65,7 +66,7 @@ export const commandGroups: ReadonlyMap<string, CommandGroup> = new Map<string, 
     "buildx",
     {
       summary: "Builds and their cache",
-      commands: { build: "build", b: "build", du: "du", prune: cachePrune },
+      commands: { build: buildxBuild, b: buildxBuild, du: "du", prune: cachePrune },
     },
   ],
   ["system", { summary: "The whole store", commands: { df: "du", prune: "prune" } }],

@@ -33,6 +33,8 @@ export interface ErrorDetails {
   readonly source?: SourceLocation;
   /** Digest of the vertex that failed. */
   readonly vertex?: string;
+  /** Arguments of a process that failed, joined by spaces. */
+  readonly command?: string;
   /** Exit code of a process that failed, signals as 128+n. */
   readonly exitCode?: number;
   /** Last lines that the failed process printed, without line ends. */

@@ -5,7 +5,7 @@ import type { SourceRange } from "./source-range.ts";
  * What happens during a build, in the shape of BuildKit's `SolveStatus`. Displays and callers of the library are only
  * readers of this stream. Times are milliseconds since the epoch.
  */
-export type BuildEvent = VertexEvent | StatusEvent | LogEvent | WarningEvent;
+export type BuildEvent = VertexEvent | StatusEvent | LogEvent | WarningEvent | InstructionEvent;
 
 /** State of a vertex; a later event for the same digest replaces the earlier one. */
 export interface VertexEvent {
@@ -56,6 +56,30 @@ export interface WarningEvent {
   readonly url?: string;
   readonly file?: string;
   readonly ranges?: readonly SourceRange[];
+}
+
+/**
+ * An instruction of a build by the classic builder's schedule (`schedule: "legacy"`): told when it begins, and again, with
+ * `done`, when it is over. Other builds have no such events.
+ */
+export interface InstructionEvent {
+  readonly kind: "instruction";
+  /** From 1, of `total`; a trigger has the number of its FROM. */
+  readonly number: number;
+  readonly total: number;
+  /** As written, continued lines joined. */
+  readonly text: string;
+  /** It comes from an ONBUILD of the base. */
+  readonly trigger?: boolean;
+  /** How many triggers of its base a FROM runs. */
+  readonly triggers: number;
+  /** The vertex whose output is that of the instruction's process. */
+  readonly process?: Digest;
+  readonly done?: {
+    /** Id of the image that the stage is now; absent for `scratch`. */
+    readonly image?: Digest;
+    readonly cached: boolean;
+  };
 }
 
 export type EventSink = (event: BuildEvent) => void;

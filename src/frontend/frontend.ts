@@ -21,12 +21,13 @@ import {
 } from "../dockerfile/index.ts";
 import { type LlbEdge, type LlbVertex, type ProxyEnv, unifyVertices } from "../llb/index.ts";
 import { defaultCapabilities } from "./capabilities.ts";
-import { normalisePlatform, platformOf, withPlatform } from "./image.ts";
-import type { ImageConfig } from "./image-config.ts";
+import { finalConfig } from "./final-config.ts";
+import { normalisePlatform } from "./image.ts";
 import { findContext, type Origin, type Origins, resolveOrigins } from "./origins.ts";
 import { mainContextSource } from "./sources.ts";
 import type { BuildContext, StageState } from "./stage-state.ts";
 import { convertStages, noPaths, rootStage, stagePaths, type UsedPaths } from "./stages.ts";
+import { collectSteps, type StepCollector } from "./steps.ts";
 import type { Bridge, FrontendOptions, FrontendResult, StageResult } from "./types.ts";
 import { unusedArguments } from "./unused-arguments.ts";
 
@@ -44,18 +45,25 @@ export async function dockerfileToLlb(
   const dockerfile = parseOwnSyntax(content, options.file);
   const checks = checkOptionsOf(dockerfile, options.buildArgs?.[checkArgument]);
   const converted = await convertDockerfile(dockerfile, content, options, bridge, warnings);
-  const { source, graph, origins, states, build } = converted;
+  const { source, graph, origins, states, build, steps } = converted;
   const final = states.get(graph.target)!;
   const baseConfig = baseConfigOf(graph, origins);
-  const unified = final.edge === undefined ? undefined : unifyVertices(final.edge);
-  const vertices: ReadonlyMap<Digest, LlbVertex> = unified?.vertices ?? new Map();
+  const [root, ...others] = [final.edge, ...(steps?.edges() ?? [])].filter((edge) => edge !== undefined);
+  const vertices: ReadonlyMap<Digest, LlbVertex> =
+    root === undefined ? new Map() : unifyVertices(root, others).vertices;
   const shown = shownWarnings(warnings, dockerfile, checks);
   if (shown.length > 0 && checks.error) throw lintFailure(source, shown);
+  const asked = options.platform && build.targetPlatform;
   return {
-    edge: unified?.edge,
-    config: finishConfig(final, options, build.targetPlatform),
+    edge: final.edge && unifiedEdge(final.edge, vertices),
+    config: finalConfig(final.image, options.labels ?? {}, asked),
     historyVertices: final.historyVertices,
     stages: graph.stages.map((stage) => stageResult(stage, states.get(stage.index), vertices)),
+    steps:
+      steps?.results({
+        edge: (edge) => unifiedEdge(edge, vertices),
+        config: (image) => finalConfig(image, {}, asked),
+      }) ?? [],
     target: graph.target,
     platform: build.targetPlatform,
     ...(baseConfig !== undefined && { baseConfig }),
@@ -75,6 +83,8 @@ export interface ConvertedDockerfile {
   /** By stage number, for the needed ones. */
   readonly states: ReadonlyMap<number, StageState>;
   readonly build: BuildContext;
+  /** What each instruction gave, where the caller wants to know. */
+  readonly steps?: StepCollector;
 }
 
 /** Converts the needed stages. `warnings` gets all that is noticed, also when it throws in between. */
@@ -99,7 +109,9 @@ export async function convertDockerfile(
   // The whole of the target is used: by whoever asked for it.
   stagePaths(graph.stages[graph.target]!, graph, used).add("/");
   const build = buildContext(source, graph, options, used, content, warnings);
-  return { source, graph, origins, states: convertStages(graph, origins, build, used), build };
+  const steps = options.eachStep ? collectSteps(source, graph, origins) : undefined;
+  const states = convertStages(graph, origins, build, used, steps?.observe);
+  return { source, graph, origins, states, build, ...(steps && { steps }) };
 }
 
 /** Far more than an image can have layers; bounds the time that a hostile file can take. */
@@ -148,6 +160,7 @@ export function planGraph(
   const platform = targetPlatformOf(options);
   const planOptions = {
     ...(options.target !== undefined && { target: options.target }),
+    ...(options.eachStep && { earlierStages: true }),
     buildArgs: options.buildArgs ?? {},
     buildPlatform: options.buildPlatform ?? hostPlatform(),
     targetPlatform: platform,
@@ -238,24 +251,6 @@ function proxyEnvOf(buildArgs: Readonly<Record<string, string>>): ProxyEnv | und
     found = true;
   }
   return found ? proxy : undefined;
-}
-
-function finishConfig(state: StageState, options: FrontendOptions, targetPlatform: Platform): ImageConfig {
-  const labels = options.labels ?? {};
-  const { image } = state;
-  const config =
-    Object.keys(labels).length === 0
-      ? image.config
-      : { ...image.config, Labels: { ...image.config.Labels, ...labels } };
-  const platform = options.platform === undefined ? platformOf(image) : askedPlatform(image, targetPlatform);
-  return withPlatform({ ...image, config }, normalisePlatform(platform));
-}
-
-/** What the image says beyond the platform that was asked for stays when it is for that system at all. */
-function askedPlatform(image: ImageConfig, asked: Platform): Platform {
-  const same = image.os === asked.os && image.architecture === asked.architecture;
-  const own = platformOf(image);
-  return same ? { ...own, ...asked } : asked;
 }
 
 function stageResult(

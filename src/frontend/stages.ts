@@ -33,12 +33,20 @@ export function noPaths(): UsedPaths {
   return { context: new Set(), stages: new Map(), uses: new Map() };
 }
 
+/** Told of each stage when it begins (no instruction) and after each of its instructions. */
+export type StepObserver = (
+  stage: Stage,
+  state: StageState,
+  how: { readonly instruction?: StageInstruction; readonly onbuild: boolean; readonly ignoreCache: boolean },
+) => void;
+
 /** Converts the needed stages, in the order of the file. */
 export function convertStages(
   graph: StageGraph,
   origins: Origins,
   build: BuildContext,
   used: UsedPaths,
+  observe: StepObserver = () => {},
 ): ReadonlyMap<number, StageState> {
   const done = new Map<number, StageState>();
   const label = labelsOf(graph);
@@ -50,6 +58,8 @@ export function convertStages(
     } catch (error) {
       throw errorAtRange(build, stage.from.range, error);
     }
+    const { ignoreCache } = context;
+    observe(stage, done.get(index)!, { onbuild: false, ignoreCache });
     if (stage.replacedBy !== undefined) continue;
     for (const [instruction, onbuild] of instructionsOf(stage)) {
       const step: Step = {
@@ -64,6 +74,7 @@ export function convertStages(
       } catch (error) {
         throw errorAtRange(build, instruction.range, error);
       }
+      observe(stage, done.get(index)!, { instruction, onbuild, ignoreCache });
     }
   }
   return done;

@@ -54,6 +54,8 @@ export interface FrontendOptions {
   readonly target?: string;
   /** Every stage is converted, needed or not: for checks, not for builds. */
   readonly allStages?: boolean;
+  /** Every stage up to the target is converted, needed or not, and the result tells of each instruction. */
+  readonly eachStep?: boolean;
   readonly buildArgs?: Readonly<Record<string, string>>;
   /** Set on the final image only. */
   readonly labels?: Readonly<Record<string, string>>;
@@ -104,6 +106,8 @@ export interface FrontendResult {
   readonly historyVertices: readonly (Digest | undefined)[];
   /** Every stage of the file, in its order. */
   readonly stages: readonly StageResult[];
+  /** What each instruction made of its stage, in the order of the file; empty unless `eachStep` is set. */
+  readonly steps: readonly StepResult[];
   /** Index of the target in `stages`. */
   readonly target: number;
   readonly platform: Platform;
@@ -130,6 +134,37 @@ export interface StageResult {
   readonly edge: LlbEdge | undefined;
   readonly config?: ImageConfig;
 }
+
+/** One instruction of the file, and what its stage was after it. */
+export interface StepResult {
+  /** As written, continued lines joined. */
+  readonly text: string;
+  /** Absent for an ARG before the first FROM. */
+  readonly state?: StepState;
+  /** What FROM begins with; absent for other instructions. */
+  readonly base?: StepBase;
+  /** Of a FROM: the triggers of its base, which run as part of it. */
+  readonly triggers: readonly StepResult[];
+}
+
+/** A stage after some of its instructions: what an image of it would be made of. */
+export interface StepState {
+  readonly stage: number;
+  readonly edge: LlbEdge | undefined;
+  readonly config: ImageConfig;
+  readonly historyVertices: readonly (Digest | undefined)[];
+  /** Configuration of the image that the stage's chain of stages starts from, as JSON. */
+  readonly baseConfig?: Uint8Array;
+  /** The vertex of the process, when the instruction was a RUN. */
+  readonly process?: Digest;
+  readonly ignoreCache: boolean;
+}
+
+export type StepBase =
+  | { readonly kind: "stage"; readonly stage: number }
+  /** `id` is the digest of its configuration. */
+  | { readonly kind: "image"; readonly id: Digest }
+  | { readonly kind: "scratch" | "other" };
 
 /** A finding of the linter, or of the conversion. */
 export interface FrontendWarning {

@@ -4,13 +4,16 @@ import type { LlbEdge, LlbVertex, VertexMetadata } from "./graph.ts";
 /**
  * The same graph with one vertex object for each digest. Where several parts of a build made the same vertex (two
  * stages from one image), its facts are put together as BuildKit does when it marshals: the name of the one
- * visited last, all places, and no cache if one of them wants none.
+ * visited last, all places, and no cache if one of them wants none. `others` are roots of the same build.
  */
-export function unifyVertices(root: LlbEdge): {
+export function unifyVertices(
+  root: LlbEdge,
+  others: readonly LlbEdge[] = [],
+): {
   readonly edge: LlbEdge;
   readonly vertices: ReadonlyMap<Digest, LlbVertex>;
 } {
-  const visited = inVisitingOrder(root.vertex);
+  const visited = inVisitingOrder([root, ...others].map(({ vertex }) => vertex));
   const metadata = new Map<Digest, VertexMetadata>();
   for (const { digest, metadata: facts } of visited) {
     const earlier = metadata.get(digest);
@@ -29,9 +32,14 @@ export function unifyVertices(root: LlbEdge): {
   return { edge: { vertex: vertices.get(root.vertex.digest)!, index: root.index }, vertices };
 }
 
-/** Every vertex object below `root`, inputs before their users, in the order in which BuildKit marshals. */
-function inVisitingOrder(root: LlbVertex): LlbVertex[] {
-  const seen = new Set<LlbVertex>([root]);
+/** Every vertex object below the roots, inputs before their users, in the order in which BuildKit marshals. */
+function inVisitingOrder(roots: readonly LlbVertex[]): LlbVertex[] {
+  const seen = new Set<LlbVertex>();
+  return roots.flatMap((root) => (seen.has(root) ? [] : visitBelow(root, seen)));
+}
+
+function visitBelow(root: LlbVertex, seen: Set<LlbVertex>): LlbVertex[] {
+  seen.add(root);
   const result: LlbVertex[] = [];
   const stack = [{ vertex: root, inputs: inputsToVisit(root), next: 0 }];
   while (stack.length > 0) {

@@ -97,6 +97,7 @@ function checkStatus(op: ExecOp, status: ExitStatus, log: StepLog): void {
   throw new BuildError("unknown", `${incomplete(op)}: exit code: ${status.code}`, {
     ...(status.code === 137 ? { hint: "137 is SIGKILL: the machine may have run out of memory" } : {}),
     details: {
+      command: op.meta.args.join(" "),
       exitCode: status.code,
       logTail: log.tail(),
       ...(log.file() === undefined ? {} : { logFile: log.file()! }),

@@ -3,10 +3,13 @@ import { BuildError, familiarReference, parseReference, type WarningEvent } from
 import { type Output, parseOutput } from "../../exporter/index.ts";
 import type { Call, Command } from "../command.ts";
 import { interruption } from "../interruption.ts";
-import { createDisplay, progressKind, stderrTerminal } from "../progress/index.ts";
+import { failedProcess, legacyEnd } from "../legacy-text.ts";
+import { createDisplay, progressKind, stderrTerminal, stdoutTerminal } from "../progress/index.ts";
+import { legacyDisplay } from "../progress/legacy.ts";
 import { stageTable } from "../stage-table.ts";
 import { counted, shortId } from "../text-table.ts";
 import { buildFlags } from "./build-flags.ts";
+import { type Schedule, scheduleOf } from "./build-schedule.ts";
 import { networkOf, pairsOf, platformOf, writeWhole } from "./common.ts";
 
 export const command: Command = {
@@ -22,23 +25,32 @@ export const command: Command = {
     "stagewright build -o type=oci,dest=app.tar .",
     "stagewright build -o out --build-arg VERSION=1.2 .",
   ],
-  run: runBuild,
+  run: (call) => runBuild(call, scheduleOf(call, process.env.DOCKER_BUILDKIT)),
 };
 
-async function runBuild(call: Call): Promise<number> {
+/** `buildx build`, which is BuildKit's whatever `DOCKER_BUILDKIT` says. */
+export const buildxBuild: Command = {
+  ...command,
+  name: "buildx build",
+  run: (call) => runBuild(call, scheduleOf(call, undefined)),
+};
+
+async function runBuild(call: Call, schedule: Schedule): Promise<number> {
   const quiet = call.is("quiet") || call.get("progress") === "quiet";
   const kind = progressKind(
     quiet ? "quiet" : (call.get("progress") ?? process.env.BUILDKIT_PROGRESS ?? "auto"),
   );
   const options = optionsOf(call);
   const terminal = stderrTerminal();
-  const display = createDisplay(kind, terminal);
+  const classic = schedule === "legacy" && kind === "auto";
+  const display = classic ? legacyDisplay(stdoutTerminal(), options.context) : createDisplay(kind, terminal);
   const warnings: WarningEvent[] = [];
   const stop = interruption();
   let result: BuildResult;
   try {
     result = await build({
       ...options,
+      schedule,
       signal: stop.signal,
       killSignal: stop.killSignal,
       onEvent(event) {
@@ -46,11 +58,19 @@ async function runBuild(call: Call): Promise<number> {
         display.event(event);
       },
     });
+  } catch (error) {
+    const status = classic ? failedProcess(error) : undefined;
+    if (status === undefined) throw error;
+    terminal.write(status.message);
+    return status.code;
   } finally {
     stop.end();
     display.end();
   }
-  if (kind !== "quiet" && kind !== "rawjson") {
+  if (classic) {
+    terminal.write(warningText(warnings));
+    process.stdout.write(legacyEnd(result));
+  } else if (kind !== "quiet" && kind !== "rawjson") {
     terminal.write(warningText(warnings));
     terminal.write(`\n${stageTable(result.sizes, madeThing(result, options.outputs ?? []))}`);
   }

@@ -37,12 +37,20 @@ export function createDisplay(kind: ProgressKind, out: Terminal): Display {
 
 /** Standard error as a terminal, or as what stands in for one. Colours obey NO_COLOR. */
 export function stderrTerminal(): Terminal {
-  const { stderr } = process;
+  return terminalOf(process.stderr);
+}
+
+/** The same of standard output, where the classic builder prints. */
+export function stdoutTerminal(): Terminal {
+  return terminalOf(process.stdout);
+}
+
+function terminalOf(stream: NodeJS.WriteStream): Terminal {
   return {
     write: (text) => {
-      stderr.write(text);
+      stream.write(text);
     },
-    size: () => (stderr.isTTY ? { columns: stderr.columns || 80, rows: stderr.rows || 24 } : undefined),
-    color: stderr.isTTY === true && !process.env.NO_COLOR,
+    size: () => (stream.isTTY ? { columns: stream.columns || 80, rows: stream.rows || 24 } : undefined),
+    color: stream.isTTY === true && !process.env.NO_COLOR,
   };
 }

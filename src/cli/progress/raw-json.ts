@@ -5,13 +5,14 @@ import type { Display, Terminal } from "./display.ts";
 export function rawJsonDisplay(out: Terminal): Display {
   return {
     event(event) {
-      out.write(`${JSON.stringify(solveStatusOf(event))}\n`);
+      // The classic builder's instructions have no counterpart there: their vertices tell the same.
+      if (event.kind !== "instruction") out.write(`${JSON.stringify(solveStatusOf(event))}\n`);
     },
     end() {},
   };
 }
 
-function solveStatusOf(event: BuildEvent): object {
+function solveStatusOf(event: Exclude<BuildEvent, { kind: "instruction" }>): object {
   switch (event.kind) {
     case "vertex":
       return {

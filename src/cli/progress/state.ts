@@ -87,6 +87,8 @@ export function createBuildState(now: () => number = Date.now): BuildState {
           const state = stateOf(event.vertex);
           return { state, lines: state === undefined ? [] : addOutput(state, event) };
         }
+        case "instruction":
+          return { state: undefined, lines: [] };
         case "warning":
           warnings.push(event);
           return { state: event.vertex === undefined ? undefined : stateOf(event.vertex), lines: [] };

@@ -44,7 +44,8 @@ export function planStages(
   const globalArgs = globalScope(source, options);
   const connected = connect(source, names, globalArgs, options, warnings);
   const target = targetOf(stages, options.target);
-  const planned = reach(connected, target, dockerfile.source, options.allStages);
+  const wanted = options.allStages ? "all" : options.earlierStages ? "earlier" : "needed";
+  const planned = reach(connected, target, dockerfile.source, wanted);
   const needed = planned.filter((stage) => stage.needed).map((stage) => stage.index);
   return { stages: planned, target, needed, globalArgs, warnings };
 }

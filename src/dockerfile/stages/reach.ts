@@ -5,17 +5,21 @@ import type { ConnectedStage, Stage, StageReason, StageSourceUse } from "./types
 
 /**
  * Marks the stages that the target needs, directly or through others, with the reason. A cycle is refused
- * wherever it is; a reference to a later stage only where it is needed. With `all`, every stage is.
+ * wherever it is; a reference to a later stage only where it is needed. With `earlier`, every stage before the target
+ * is needed too, with `all` every stage.
  */
 export function reach(
   stages: readonly ConnectedStage[],
   target: number,
   source: SourceText,
-  all = false,
+  wanted: "needed" | "earlier" | "all" = "needed",
 ): Stage[] {
   refuseCycle(stages, source);
   const reasons = new Map<number, StageReason>([[target, { kind: "target" }]]);
-  if (all) for (const { index } of stages) if (index !== target) reasons.set(index, { kind: "all" });
+  for (const { index } of stages) {
+    if (wanted === "all" && index !== target) reasons.set(index, { kind: "all" });
+    if (wanted === "earlier" && index < target) reasons.set(index, { kind: "earlier", target });
+  }
   for (const index of reasons.keys()) {
     const stage = stages[index]!;
     if (stage.replacedBy !== undefined) continue;
@@ -43,6 +47,8 @@ function describe(reason: StageReason, stages: readonly ConnectedStage[]): strin
       return "all stages are wanted";
     case "not-needed":
       return `not needed by target ${stages[reason.target]!.label}`;
+    case "earlier":
+      return `stands before target ${stages[reason.target]!.label}`;
     case "base":
       return `base of stage ${stages[reason.stage]!.label} (line ${reason.line})`;
     case "copy":

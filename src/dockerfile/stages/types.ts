@@ -46,6 +46,7 @@ export type StageReason =
   | { readonly kind: "target" }
   | { readonly kind: "all" }
   | { readonly kind: "base" | "copy" | "mount"; readonly stage: number; readonly line: number }
+  | { readonly kind: "earlier"; readonly target: number }
   | { readonly kind: "not-needed"; readonly target: number };
 
 /** A stage with its place in the graph. */
@@ -87,6 +88,8 @@ export interface StageGraph {
 export interface PlanOptions {
   /** Stage name, in any case, or number; the last stage when absent or empty. */
   readonly target?: string;
+  /** Every stage up to the target is needed, as the classic builder had it. */
+  readonly earlierStages?: boolean;
   /** `--build-arg`; a name without a value has been resolved by the caller. */
   readonly buildArgs?: Readonly<Record<string, string>>;
   /** Platform of the build machine and of the image; both this machine's when absent. */
