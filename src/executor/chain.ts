@@ -20,8 +20,11 @@ export type ChainStreams = Pick<ProcessIO, "stdin" | "stdout" | "tty">;
 
 /** One step's processes. They die with this process, however it dies. */
 export interface Chain extends ChainSignals {
-  /** Lets the chain run `<step>/start.sh` of the state directory. Output goes to `onOutput`. */
-  start(step: string, onOutput: NonNullable<ProcessIO["onOutput"]>): void;
+  /**
+   * Lets the chain run `<step>/start.sh` of the state directory, which may read `payload` from the control channel. Output
+   * goes to `onOutput`.
+   */
+  start(step: string, onOutput: NonNullable<ProcessIO["onOutput"]>, payload?: Uint8Array): void;
   readonly exited: Promise<ChainExit>;
   /** Whether the chain keeps this process from ending. */
   hold(yes: boolean): void;
@@ -58,10 +61,13 @@ export function spawnChain(tools: Tools, directory: string, streams: ChainStream
   const readers = (outputs ?? []).map((output) => output.read((stream, data) => onOutput(stream, data)));
   const control = controlChannel(child);
   return {
-    start(step, listener) {
+    start(step, listener, payload) {
       onOutput = listener;
       // A chain that cannot even say so ends, and its exit tells why.
-      void control.ready.then(() => control.write(`${step}\n`));
+      void control.ready.then(() => {
+        control.write(`${step}\n`);
+        if (payload !== undefined && payload.length > 0) control.write(payload);
+      });
     },
     exited: exitOf(child, control, readers.map(closed)),
     hold(yes) {
@@ -107,7 +113,7 @@ interface ControlChannel {
   /** Node makes the child's descriptor 2 a socket, which goes both ways. */
   readonly socket: Socket;
   readonly ready: Promise<void>;
-  write(text: string): void;
+  write(data: string | Uint8Array): void;
   /** Everything the chain said so far. */
   messages(): string;
 }
@@ -124,7 +130,7 @@ function controlChannel(child: ChildProcess): ControlChannel {
       if (messages.startsWith(readyMark)) resolve();
     });
   });
-  return { socket, ready, write: (text) => void socket.write(text), messages: () => messages };
+  return { socket, ready, write: (data) => void socket.write(data), messages: () => messages };
 }
 
 function exitOf(

@@ -5,7 +5,7 @@ import type { Chain, ChainExit } from "./chain.ts";
 import { type ChainPool, openChainPool } from "./chain-pool.ts";
 import { endOfStep } from "./exit-code.ts";
 import { cgroupMode, requireRoot, requireUpperSupport, seccompAvailable } from "./host.ts";
-import { defaultCapabilities } from "./oci-config.ts";
+import { defaultCapabilities } from "./privileges.ts";
 import { detectRuntime, detectTools } from "./runtime.ts";
 import { defaultSeccomp } from "./seccomp.ts";
 import { seccompCache } from "./seccomp-cache.ts";
@@ -86,10 +86,14 @@ async function runStep(
   try {
     // Written to disk while the chain's programs are loaded.
     step = prepareStep(host, request.root, request.process, request.mounts, io);
-    chain.start(step.name, (stream, data) => {
-      if (stream === 2) errors.add(data);
-      io.onOutput?.(stream, data);
-    });
+    chain.start(
+      step.name,
+      (stream, data) => {
+        if (stream === 2) errors.add(data);
+        io.onOutput?.(stream, data);
+      },
+      step.payload,
+    );
     // After this one is on its way: making a process blocks for a while.
     setImmediate(chains.prepare);
     io.onStart?.((name) => chain.forward(name));

@@ -4,6 +4,7 @@ import { BuildError } from "../core/index.ts";
 import type { MountPoint } from "./mount-points.ts";
 import type { OciMount } from "./oci-config.ts";
 import { makeDirectory } from "./plain-files.ts";
+import { type PrivateFile, privateDirectory } from "./private-files.ts";
 import { type OpaqueTest, resolveInLowers } from "./rootfs-lookup.ts";
 import type { OverlayMount } from "./start-script.ts";
 import type { Mount } from "./types.ts";
@@ -27,6 +28,7 @@ export interface PreparedMount {
   readonly oci: OciMount;
   readonly point: MountPoint;
   readonly overlay?: OverlayMount;
+  readonly privateFile?: PrivateFile;
 }
 
 /** Makes what a mount needs in the step's directory. `root` are the lowers of the root filesystem, topmost first. */
@@ -54,6 +56,8 @@ export function prepareMount(
     }
     case "bind":
       return bindOf(mount.source, mount.target, mount.readonly);
+    case "secret":
+      return secretOf(mount, `secret${index}`, join(step.path, privateDirectory));
     case "overlay": {
       const name = `o${index}`;
       const topFirst = topmostFirst(mount.lowers);
@@ -78,6 +82,19 @@ export function prepareMount(
       };
     }
   }
+}
+
+function secretOf(
+  { content, target, uid, gid, mode }: Extract<Mount, { type: "secret" }>,
+  name: string,
+  directory: string,
+): PreparedMount {
+  const options = ["rbind", "ro", "nodev", "nosuid", ...((mode & 0o111) === 0 ? ["noexec"] : [])];
+  return {
+    oci: { destination: target, type: "bind", source: join(directory, name), options },
+    point: { target, type: "file" },
+    privateFile: { name, content, uid, gid, mode },
+  };
 }
 
 /** A tmpfs has the mode of the directory that it covers; runc sees to that, crun has to be told. */

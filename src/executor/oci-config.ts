@@ -1,25 +1,8 @@
 import { type CgroupMode, cgroupNamespaces } from "./host.ts";
+import { capabilitySets, insecureDevices } from "./privileges.ts";
 import type { OciRlimit } from "./rlimits.ts";
 import type { SeccompProfile } from "./seccomp.ts";
 import type { ProcessUser } from "./users.ts";
-
-/** Docker's default capabilities. */
-export const defaultCapabilities: readonly string[] = [
-  "CAP_CHOWN",
-  "CAP_DAC_OVERRIDE",
-  "CAP_FSETID",
-  "CAP_FOWNER",
-  "CAP_MKNOD",
-  "CAP_NET_RAW",
-  "CAP_SETGID",
-  "CAP_SETUID",
-  "CAP_SETFCAP",
-  "CAP_SETPCAP",
-  "CAP_NET_BIND_SERVICE",
-  "CAP_SYS_CHROOT",
-  "CAP_KILL",
-  "CAP_AUDIT_WRITE",
-];
 
 /** The search path of a process whose environment has none. */
 export const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -39,6 +22,8 @@ export interface ConfigInput {
   readonly user: ProcessUser;
   readonly hostname: string;
   readonly terminal: boolean;
+  /** Every capability and device, nothing of /proc and /sys hidden. */
+  readonly insecure: boolean;
   readonly network: "host" | "none";
   /** Beside those that every step has. */
   readonly mounts: readonly OciMount[];
@@ -60,7 +45,7 @@ export interface OciHook {
 
 /** The runtime configuration (`config.json`) of one step: what BuildKit gives to runc. */
 export function ociConfig(input: ConfigInput): Record<string, unknown> {
-  const capabilities = defaultCapabilities;
+  const { insecure } = input;
   return {
     ociVersion: "1.0.2",
     process: {
@@ -74,7 +59,7 @@ export function ociConfig(input: ConfigInput): Record<string, unknown> {
       args: input.args,
       env: completeEnv(input.env, input.user.home),
       cwd: input.cwd,
-      capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
+      capabilities: capabilitySets(insecure),
       noNewPrivileges: false,
       ...(input.rlimits.length > 0 ? { rlimits: input.rlimits } : {}),
     },
@@ -83,14 +68,15 @@ export function ociConfig(input: ConfigInput): Record<string, unknown> {
     mounts: lastOfEach([...systemMounts(input), ...input.mounts]),
     linux: {
       namespaces: namespaces(input),
-      maskedPaths,
-      readonlyPaths,
+      maskedPaths: insecure ? [] : maskedPaths,
+      readonlyPaths: insecure ? [] : readonlyPaths,
+      ...(insecure ? { devices: insecureDevices() } : {}),
       ...(input.cgroupsPath === undefined
         ? {}
         : {
             cgroupsPath: input.cgroupsPath,
             // The runtimes add the devices that every container has.
-            resources: { devices: [{ allow: false, access: "rwm" }] },
+            resources: { devices: insecure ? everyDevice : [{ allow: false, access: "rwm" }] },
           }),
       ...(input.seccomp === undefined ? {} : { seccomp: input.seccomp }),
     },
@@ -98,6 +84,11 @@ export function ociConfig(input: ConfigInput): Record<string, unknown> {
     ...(input.hooks === undefined ? {} : { hooks: input.hooks }),
   };
 }
+
+const everyDevice = [
+  { allow: true, type: "c", access: "rwm" },
+  { allow: true, type: "b", access: "rwm" },
+];
 
 /** A mount on the place of an earlier one replaces it. */
 function lastOfEach(mounts: readonly OciMount[]): OciMount[] {
@@ -124,6 +115,7 @@ function systemMounts(input: ConfigInput): OciMount[] {
     options,
   });
   const guarded = ["nosuid", "noexec", "nodev"];
+  const readonly = input.insecure ? [] : ["ro"];
   return [
     mount("/proc", "proc", "proc", ...guarded),
     mount("/dev", "tmpfs", "tmpfs", "nosuid", "strictatime", "mode=755", "size=65536k"),
@@ -140,10 +132,12 @@ function systemMounts(input: ConfigInput): OciMount[] {
     ),
     mount("/dev/shm", "tmpfs", "shm", ...guarded, "mode=1777", "size=65536k"),
     mount("/dev/mqueue", "mqueue", "mqueue", ...guarded),
-    mount("/sys", "sysfs", "sysfs", ...guarded, "ro"),
+    mount("/sys", "sysfs", "sysfs", ...guarded, ...readonly),
     mount("/etc/resolv.conf", "bind", input.resolvConfFile, ...guarded, "rbind", "ro"),
     mount("/etc/hosts", "bind", input.hostsFile, ...guarded, "rbind", "ro"),
-    ...(input.cgroups === "none" ? [] : [mount("/sys/fs/cgroup", "cgroup", "cgroup", "ro", ...guarded)]),
+    ...(input.cgroups === "none"
+      ? []
+      : [mount("/sys/fs/cgroup", "cgroup", "cgroup", ...readonly, ...guarded)]),
   ];
 }
 

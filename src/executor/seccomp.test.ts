@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { defaultCapabilities } from "./oci-config.ts";
+import { defaultCapabilities } from "./privileges.ts";
 import { defaultSeccomp, type SeccompProfile } from "./seccomp.ts";
 
 function rulesOf(profile: SeccompProfile, name: string): SeccompProfile["syscalls"] {

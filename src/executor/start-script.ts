@@ -8,6 +8,8 @@ export interface OverlayMount {
 
 export interface StartScript {
   readonly mounts: readonly OverlayMount[];
+  /** Lines that run before the runtime starts, after the mounts. */
+  readonly before?: readonly string[];
   /** The runtime and its arguments. */
   readonly command: readonly string[];
   /** Makes crun accept a machine whose control groups are half v1, half v2. */
@@ -15,7 +17,7 @@ export interface StartScript {
 }
 
 /** What a chain's shell runs for one step: mounts, then becomes the runtime. */
-export function startScript({ mounts, command, hideUnifiedCgroup }: StartScript): string {
+export function startScript({ mounts, before = [], command, hideUnifiedCgroup }: StartScript): string {
   const steps = mounts.map(({ options, target }) => [
     "mount",
     "-t",
@@ -29,12 +31,14 @@ export function startScript({ mounts, command, hideUnifiedCgroup }: StartScript)
     steps.unshift(["mount", "--bind", "/dev/null", "/sys/fs/cgroup/unified/cgroup.controllers"]);
   return [
     ...steps.map((step) => `${step.map(quote).join(" ")} || exit 125`),
+    ...before,
     `echo ${mountedMark.trim()} >&2`,
     `exec ${command.map(quote).join(" ")} >&3 2>&4 3>&- 4>&-`,
     "",
   ].join("\n");
 }
 
-function quote(word: string): string {
+/** A word as the shell takes it literally. */
+export function quote(word: string): string {
   return `'${word.replaceAll("'", "'\\''")}'`;
 }

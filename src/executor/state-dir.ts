@@ -1,11 +1,13 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import {
+  appendFileSync,
   closeSync,
   fstatSync,
   mkdirSync,
   openSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmdirSync,
   rmSync,
@@ -33,11 +35,14 @@ export interface StateDir {
    * link per layer, shared by all steps.
    */
   link(layer: string): string;
+  /** Notes another parent of control groups, to be swept when this process died. */
+  noteCgroupParent(parent: string): void;
   close(): void;
 }
 
 const idPattern = /^[0-9a-f]{12}$/;
 const sharedName = "shared";
+const parentsFile = "cgroup-parents";
 
 /** Opens a state directory of this process's own. `stateDir` is created when missing. */
 export function openStateDir(stateDir: string): StateDir {
@@ -64,6 +69,7 @@ export function openStateDir(stateDir: string): StateDir {
       }
       return name;
     },
+    noteCgroupParent: (parent) => appendFileSync(join(path, parentsFile), `${parent}\n`),
     close() {
       discard(stateDir, id);
       closeSync(lock);
@@ -122,8 +128,8 @@ export function sweep(stateDir: string): void {
  * the store's trash, and deleted by a process that nobody waits for. What that leaves, prune removes.
  */
 function discard(stateDir: string, id: string): void {
-  removeCgroups(id);
   const path = join(stateDir, id);
+  for (const parent of [stepsCgroup, ...notedParents(path)]) removeCgroups(id, parent);
   for (const name of entriesOf(path)) if (name.startsWith("s")) removeStep(join(path, name));
   if (entriesOf(path).some((name) => /^[su]/.test(name))) {
     const trash = join(stateDir, "..", "trash");
@@ -156,7 +162,7 @@ export function removeStep(path: string): void {
 }
 
 /** Parent of the control groups of all steps, below each hierarchy's root. */
-export const cgroupParent = "/stagewright";
+export const stepsCgroup = "/stagewright";
 
 /** Name of a step for the runtime and in the control groups. */
 export function containerId(stateId: string, step: string): string {
@@ -164,11 +170,19 @@ export function containerId(stateId: string, step: string): string {
 }
 
 /** Control groups of a killed process's steps: empty directories, in every hierarchy. */
-function removeCgroups(stateId: string): void {
+function removeCgroups(stateId: string, cgroupParent: string): void {
   const prefix = containerId(stateId, "");
   for (const hierarchy of ["", ...entriesOf("/sys/fs/cgroup")]) {
     const parent = join("/sys/fs/cgroup", hierarchy, cgroupParent);
     for (const name of entriesOf(parent)) if (name.startsWith(prefix)) removeCgroup(join(parent, name));
+  }
+}
+
+function notedParents(path: string): Set<string> {
+  try {
+    return new Set(readFileSync(join(path, parentsFile), "utf8").split("\n").filter(Boolean));
+  } catch {
+    return new Set();
   }
 }
 

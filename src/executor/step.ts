@@ -1,18 +1,20 @@
 import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { BuildError } from "../core/index.ts";
+import { cgroupParentOf } from "./cgroup-parent.ts";
 import type { CgroupMode } from "./host.ts";
 import { createMountPoints, createWorkingDirectory, systemMountPoints } from "./mount-points.ts";
 import { overlayOptions, prepareMount, topmostFirst } from "./mounts.ts";
 import { defaultHostname, hostsFile, resolvConf } from "./network-files.ts";
 import { ociConfig } from "./oci-config.ts";
 import { makeDirectory, writePlainFile } from "./plain-files.ts";
+import { deliverPrivately, type PrivateFile, privateDirectory } from "./private-files.ts";
 import { rlimits } from "./rlimits.ts";
 import { type OpaqueTest, readInLowers } from "./rootfs-lookup.ts";
 import type { Runtime, Tools } from "./runtime.ts";
 import type { SeccompSetting } from "./seccomp-cache.ts";
 import { type OverlayMount, startScript } from "./start-script.ts";
-import { cgroupParent, containerId, removeStep, type StateDir } from "./state-dir.ts";
+import { containerId, removeStep, type StateDir, stepsCgroup } from "./state-dir.ts";
 import type { Mount, ProcessIO, ProcessSpec, RootMount } from "./types.ts";
 import { resolveUser } from "./users.ts";
 
@@ -30,11 +32,15 @@ export interface Host {
 export interface PreparedStep {
   /** Name of its directory in the state directory. */
   readonly name: string;
+  /** What its start script reads from the control channel. */
+  readonly payload: Uint8Array;
   /** What the runtime itself reported. */
   runtimeLog(): string;
   /** After the last process is gone and `runtimeLog` was read. */
   finish(): void;
 }
+
+const noBytes = new Uint8Array();
 
 /** The kernel's limit on lower layers, one of which holds the mount points. */
 const largestStack = 500;
@@ -55,17 +61,25 @@ export function prepareStep(
   for (const name of ["w", "m", "p"]) makeDirectory(inside(name));
 
   const id = containerId(host.state.id, step.name);
-  const runtimeRoot = join(host.state.path, "runtime");
+  const secret = process.secretEnv?.length || mounts.some(({ type }) => type === "secret");
+  // Everything that the runtime reads and keeps holds the environment, so all of it is where the secrets are.
+  const bundle = secret ? makeDirectory(inside(privateDirectory)) : step.path;
+  const runtimeRoot = join(secret ? bundle : host.state.path, "runtime");
   const log = inside("runtime.log");
   const { link } = host.state;
   const extra = mounts.map((mount, index) => prepareMount(mount, index, topFirst, step, link, host.isOpaque));
-  const setting = host.seccomp?.({ stepDir: step.path, runtimeState: join(runtimeRoot, id) });
+  const insecure = process.insecure === true;
+  const setting = insecure
+    ? undefined
+    : host.seccomp?.({ stepDir: step.path, runtimeState: join(runtimeRoot, id) });
 
   const { isOpaque } = host;
   const user = resolveUser(process.user, {
     passwd: readInLowers(topFirst, "/etc/passwd", isOpaque),
     group: readInLowers(topFirst, "/etc/group", isOpaque),
   });
+  const parent = cgroupParentOf(process.cgroupParent, host);
+  const ownCgroup = parent !== stepsCgroup || usesCgroups(host.runtime, host.cgroups);
   const cwd = process.cwd || "/";
   createWorkingDirectory(upper, topFirst, cwd, user, isOpaque);
   createMountPoints(
@@ -80,11 +94,12 @@ export function prepareStep(
   const config = ociConfig({
     rootfs: inside("m"),
     args: process.args,
-    env: process.env,
+    env: [...process.env, ...(process.secretEnv ?? [])],
     cwd,
     user,
     hostname,
     terminal: io.tty === true,
+    insecure,
     network: process.network === "none" ? "none" : "host",
     mounts: extra.map((mount) => mount.oci),
     rlimits: rlimits(process.ulimits, io.onWarning ?? (() => {})),
@@ -94,9 +109,15 @@ export function prepareStep(
     annotations: setting?.annotations ?? {},
     ...(setting?.hooks === undefined ? {} : { hooks: setting.hooks }),
     cgroups: host.cgroups,
-    cgroupsPath: usesCgroups(host.runtime, host.cgroups) ? `${cgroupParent}/${id}` : undefined,
+    cgroupsPath: ownCgroup ? `${parent}/${id}` : undefined,
   });
-  writeFileSync(inside("config.json"), JSON.stringify(config), { mode: 0o600 });
+  const delivery = secret
+    ? deliverPrivately(`${step.name}/${privateDirectory}`, [
+        configFile(config),
+        ...extra.flatMap(({ privateFile }) => privateFile ?? []),
+      ])
+    : undefined;
+  if (delivery === undefined) writeFileSync(inside("config.json"), JSON.stringify(config), { mode: 0o600 });
 
   const lowers = [`${step.name}/p`, ...topFirst.map(link)];
   const short = relative(host.state.path, upper);
@@ -107,18 +128,24 @@ export function prepareStep(
   };
   const start = startScript({
     mounts: [rootMount, ...extra.flatMap((mount) => mount.overlay ?? [])],
-    command: runtimeCommand(host, { root: runtimeRoot, log, bundle: step.path, id }),
+    ...(delivery === undefined ? {} : { before: delivery.script }),
+    command: runtimeCommand(host, { root: runtimeRoot, log, bundle, id, ownCgroup }),
     hideUnifiedCgroup: host.cgroups === "hybrid" && host.runtime.kind === "crun",
   });
   writeFileSync(inside("start.sh"), start, { mode: 0o600 });
   return {
     name: step.name,
+    payload: delivery?.payload ?? noBytes,
     runtimeLog: () => readIfPresent(log),
     finish() {
       setting?.finish();
       setImmediate(removeStep, step.path);
     },
   };
+}
+
+function configFile(config: Record<string, unknown>): PrivateFile {
+  return { name: "config.json", content: Buffer.from(JSON.stringify(config)), uid: 0, gid: 0, mode: 0o600 };
 }
 
 /**
@@ -129,11 +156,17 @@ export function usesCgroups(runtime: Runtime, mode: CgroupMode): boolean {
   return runtime.kind === "runc" || mode === "v2";
 }
 
-function runtimeCommand(host: Host, at: { root: string; log: string; bundle: string; id: string }): string[] {
+interface RuntimeCall {
+  readonly root: string;
+  readonly log: string;
+  readonly bundle: string;
+  readonly id: string;
+  readonly ownCgroup: boolean;
+}
+
+function runtimeCommand(host: Host, at: RuntimeCall): string[] {
   const manager =
-    host.runtime.kind === "crun"
-      ? [`--cgroup-manager=${usesCgroups(host.runtime, host.cgroups) ? "cgroupfs" : "disabled"}`]
-      : [];
+    host.runtime.kind === "crun" ? [`--cgroup-manager=${at.ownCgroup ? "cgroupfs" : "disabled"}`] : [];
   return [
     host.runtime.path,
     "--root",

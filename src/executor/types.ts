@@ -3,11 +3,17 @@ export interface ProcessSpec {
   readonly args: readonly string[];
   /** `K=V`; the executor adds HOME and PATH where missing. */
   readonly env: readonly string[];
+  /** `K=V` beside `env`; no file on a disk ever holds them. */
+  readonly secretEnv?: readonly string[];
   /** Absolute path inside the root filesystem; created when missing. */
   readonly cwd: string;
   /** `user[:group]`, names or ids, looked up in the root filesystem's passwd and group. Empty: root. */
   readonly user: string;
   readonly network: "default" | "none" | "host";
+  /** Without the sandbox's limits: every capability of this process, its devices, no filter of system calls. */
+  readonly insecure?: boolean;
+  /** Control group that the process's own is made in. */
+  readonly cgroupParent?: string;
   readonly hostname?: string;
   /** `HOST:IP` lines beside the generated ones. */
   readonly extraHosts?: readonly { readonly host: string; readonly ip: string }[];
@@ -31,6 +37,16 @@ export type Mount =
       readonly target: string;
       readonly readonly?: boolean;
       readonly sizeBytes?: number;
+    }
+  /** A read-only file that is in memory alone, and gone with the step. */
+  | {
+      readonly type: "secret";
+      readonly content: Uint8Array;
+      readonly target: string;
+      readonly uid: number;
+      readonly gid: number;
+      /** Permission bits. */
+      readonly mode: number;
     };
 
 /** The root: overlay lowers (base first, absolute paths of overlay-format directories) and where writes go. */

@@ -1,0 +1,98 @@
+import { readdirSync, readFileSync } from "node:fs";
+
+/** Docker's default capabilities. */
+export const defaultCapabilities: readonly string[] = [
+  "CAP_CHOWN",
+  "CAP_DAC_OVERRIDE",
+  "CAP_FSETID",
+  "CAP_FOWNER",
+  "CAP_MKNOD",
+  "CAP_NET_RAW",
+  "CAP_SETGID",
+  "CAP_SETUID",
+  "CAP_SETFCAP",
+  "CAP_SETPCAP",
+  "CAP_NET_BIND_SERVICE",
+  "CAP_SYS_CHROOT",
+  "CAP_KILL",
+  "CAP_AUDIT_WRITE",
+];
+
+/** Names of all capabilities, by the kernel's numbers. */
+const names = [
+  ...["CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP"],
+  ...[
+    "LINUX_IMMUTABLE",
+    "NET_BIND_SERVICE",
+    "NET_BROADCAST",
+    "NET_ADMIN",
+    "NET_RAW",
+    "IPC_LOCK",
+    "IPC_OWNER",
+  ],
+  ...[
+    "SYS_MODULE",
+    "SYS_RAWIO",
+    "SYS_CHROOT",
+    "SYS_PTRACE",
+    "SYS_PACCT",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_NICE",
+  ],
+  ...["SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "MKNOD", "LEASE", "AUDIT_WRITE", "AUDIT_CONTROL"],
+  ...["SETFCAP", "MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ"],
+  ...["PERFMON", "BPF", "CHECKPOINT_RESTORE"],
+];
+
+/** The `process.capabilities` of a sandboxed step, or of one that is to have every capability of this process. */
+export function capabilitySets(insecure: boolean): Record<string, readonly string[]> {
+  if (!insecure)
+    return {
+      bounding: defaultCapabilities,
+      effective: defaultCapabilities,
+      permitted: defaultCapabilities,
+    };
+  const all = ownCapabilities();
+  return { bounding: all, effective: all, permitted: all, inheritable: all, ambient: all };
+}
+
+function ownCapabilities(): string[] {
+  const match = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "latin1"));
+  const bits = BigInt(`0x${match?.[1] ?? "0"}`);
+  return names.filter((_, number) => (bits >> BigInt(number)) & 1n).map((name) => `CAP_${name}`);
+}
+
+interface OciDevice {
+  readonly path: string;
+  readonly type: "b" | "c";
+  readonly major: number;
+  readonly minor: number;
+}
+
+/** Devices beside the usual ones that an insecure step has, as BuildKit gives them. */
+export function insecureDevices(): OciDevice[] {
+  const character = (path: string, major: number, minor: number): OciDevice => ({
+    path,
+    type: "c",
+    major,
+    minor,
+  });
+  const loops = [...new Set([...Array(8).keys(), ...loopNumbers()])].sort((a, b) => a - b);
+  return [
+    character("/dev/kmsg", 1, 11),
+    character("/dev/cuse", 10, 203),
+    character("/dev/fuse", 10, 229),
+    character("/dev/kvm", 10, 232),
+    character("/dev/net/tun", 10, 200),
+    character("/dev/loop-control", 10, 237),
+    ...loops.map((minor): OciDevice => ({ path: `/dev/loop${minor}`, type: "b", major: 7, minor })),
+  ];
+}
+
+function loopNumbers(): number[] {
+  return readdirSync("/dev").flatMap((name) => {
+    const number = /^loop(\d+)$/.exec(name)?.[1];
+    return number === undefined ? [] : [Number(number)];
+  });
+}
