@@ -21,3 +21,4 @@ export {
 } from "./core/index.ts";
 export { type Output, parseOutput } from "./exporter/index.ts";
 export type { BuildPlan, PlannedStage } from "./frontend/index.ts";
+export type { SecretSource, SshSource } from "./session/index.ts";

@@ -11,6 +11,7 @@ import {
 import type { LentDirectory } from "../ops/index.ts";
 import { type BuildContext, openContext, readDockerfile, readIgnore } from "./context.ts";
 import { type Engine, openEngine } from "./engine.ts";
+import { entitlementsOf, lend } from "./lent.ts";
 import { type NamedContexts, readNamedContexts } from "./named-contexts.ts";
 import type { BuildOptions } from "./options.ts";
 import { checkPush, pushAll } from "./push.ts";
@@ -76,6 +77,7 @@ async function buildOnce(engine: Engine, options: BuildOptions): Promise<BuildRe
   checkPush(options);
   // Each step of the legacy schedule leaves an image: garbage collection must know from the start.
   if (options.schedule === "legacy") await engine.codec.activate();
+  const session = await lend(options);
   const context = openContext(options.context, options.file, cwd);
   const { dockerfile, ignore } = await loadDefinition(context, emit);
   const named = readNamedContexts(options.buildContexts ?? {}, cwd);
@@ -92,7 +94,7 @@ async function buildOnce(engine: Engine, options: BuildOptions): Promise<BuildRe
       ...(url === undefined ? {} : { url }),
     });
   const directories = lentDirectories(context, named, ignore);
-  const solver = openSolver(engine, result, directories, options, { signal, emit });
+  const solver = openSolver(engine, result, directories, options, { signal, emit, session });
   if (options.schedule === "legacy") {
     const { solveInOrder } = await import("./legacy.ts");
     await solveInOrder(engine, solver, result, options, { signal, emit });
@@ -129,6 +131,7 @@ function frontendOptions(
   ignore: IgnoreFile | undefined,
 ): FrontendOptions {
   const { target, buildArgs, labels, platform, network, noCache, extraHosts, sourceDateEpoch } = options;
+  const { shmSize, ulimits, cgroupParent } = options;
   return {
     file: context.dockerfileName,
     namedContexts: named.byName,
@@ -143,6 +146,10 @@ function frontendOptions(
     ...(noCache === undefined ? {} : { noCache }),
     ...(extraHosts === undefined ? {} : { extraHosts }),
     ...(sourceDateEpoch === undefined ? {} : { sourceDateEpoch }),
+    ...(shmSize === undefined ? {} : { shmSize }),
+    ...(ulimits === undefined ? {} : { ulimits }),
+    ...(cgroupParent === undefined ? {} : { cgroupParent }),
+    entitlements: entitlementsOf(options),
   };
 }
 

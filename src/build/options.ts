@@ -1,6 +1,7 @@
 import type { Writable } from "node:stream";
 import type { EventSink, Platform } from "../core/index.ts";
 import type { Output } from "../exporter/index.ts";
+import type { SecretSource, SshSource } from "../session/index.ts";
 
 /** A build, as `stagewright build` has it. Paths are relative to `cwd`. */
 export interface BuildOptions {
@@ -29,7 +30,20 @@ export interface BuildOptions {
   readonly pull?: boolean;
   readonly platform?: Platform;
   readonly network?: "default" | "none" | "host";
+  /** Lines for the steps' /etc/hosts; `host-gateway` as address is the machine that builds. */
   readonly extraHosts?: readonly { readonly host: string; readonly ip: string }[];
+  /** Secrets for `RUN --mount=type=secret`, by id. */
+  readonly secrets?: Readonly<Record<string, SecretSource>>;
+  /** SSH agents for `RUN --mount=type=ssh`, by id; `default` is the one of mounts that name none. */
+  readonly ssh?: Readonly<Record<string, SshSource>>;
+  /** What steps may ask for beyond the usual: `network.host`, `security.insecure`. */
+  readonly allow?: readonly string[];
+  /** Size of the steps' /dev/shm in bytes. */
+  readonly shmSize?: number;
+  /** Resource limits of the steps; -1 is no limit. */
+  readonly ulimits?: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];
+  /** Control group that the steps' own are made in. */
+  readonly cgroupParent?: string;
   /** Where the result goes; the local store when left out. */
   readonly outputs?: readonly Output[];
   /** Whether the image is pushed under each of its names once it is in the local store. */

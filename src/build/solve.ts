@@ -11,10 +11,12 @@ import {
   snapshotOf,
   solverEdge,
 } from "../ops/index.ts";
+import type { Session } from "../session/index.ts";
 import type { Snapshot } from "../snapshot/index.ts";
 import { createSolver, type Edge, type Op, type Solved, type Solver } from "../solver/index.ts";
 import { elsewhere } from "./elsewhere.ts";
 import type { Engine } from "./engine.ts";
+import { entitlementsOf } from "./lent.ts";
 import type { BuildOptions } from "./options.ts";
 
 /** What running the graph gave. */
@@ -32,7 +34,11 @@ export function openSolver(
   result: FrontendResult,
   directories: ReadonlyMap<string, LentDirectory>,
   options: BuildOptions,
-  run: { readonly signal: AbortSignal; readonly emit: EventSink },
+  run: {
+    readonly signal: AbortSignal;
+    readonly emit: EventSink;
+    readonly session: () => Promise<Session>;
+  },
 ): BuildSolver {
   const { store } = engine;
   const dependencies = {
@@ -42,6 +48,8 @@ export function openSolver(
     layerCache: engine.layerCache,
     image: engine.image,
     executor: engine.executor,
+    session: run.session,
+    entitlements: entitlementsOf(options),
     directories,
     elsewhere: (source: string, known: boolean) =>
       elsewhere(source, known, {

@@ -11,5 +11,6 @@ export type * from "./image-config.ts";
 export * from "./nearest.ts";
 export * from "./platform.ts";
 export * from "./reference.ts";
+export * from "./size.ts";
 export * from "./source-range.ts";
 export * from "./worker-pool.ts";

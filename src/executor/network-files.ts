@@ -11,10 +11,13 @@ const resolvedStub = "127.0.0.53";
 /** What Docker falls back to when no server of the host's can be reached from the network namespace. */
 const publicServers = ["8.8.8.8", "8.8.4.4", "2001:4860:4860::8888", "2001:4860:4860::8844"];
 
-/** Text of the step's /etc/hosts. */
+/** What `--add-host` calls the machine that builds. */
+const hostGateway = "host-gateway";
+
+/** Text of the step's /etc/hosts. Steps share the machine's network, so it is on the loopback address for them. */
 export function hostsFile(hostname: string, extra: ProcessSpec["extraHosts"] = []): string {
   const lines = [`127.0.0.1\tlocalhost ${hostname}`, "::1\tlocalhost ip6-localhost ip6-loopback"];
-  for (const { host, ip } of extra) lines.push(`${ip}\t${host}`);
+  for (const { host, ip } of extra) lines.push(`${ip === hostGateway ? "127.0.0.1" : ip}\t${host}`);
   return `${lines.join("\n")}\n`;
 }
 

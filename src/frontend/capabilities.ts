@@ -5,14 +5,11 @@ export const defaultCapabilities: ReadonlySet<string> = new Set([
   "mergeop",
   "exec.mount.cache",
   "exec.mount.tmpfs",
-]);
-
-/** Everything that the frontend can convert: for solvers that are complete, such as a remote BuildKit. */
-export const allCapabilities: ReadonlySet<string> = new Set([
-  ...defaultCapabilities,
-  "exec.meta.cdi",
-  "exec.meta.security",
   "exec.mount.secret",
   "exec.mount.ssh",
   "exec.secretenv",
+  "exec.meta.security",
 ]);
+
+/** Everything that the frontend can convert: for solvers that are complete, such as a remote BuildKit. */
+export const allCapabilities: ReadonlySet<string> = new Set([...defaultCapabilities, "exec.meta.cdi"]);

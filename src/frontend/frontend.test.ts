@@ -127,7 +127,7 @@ test("what the solver cannot do is refused by name, with its line", async () => 
     ["RUN --mount=type=secret,id=x,env=X true", "RUN --mount=type=secret"],
     ["RUN --mount=type=ssh true", "RUN --mount=type=ssh"],
     ["RUN --security=insecure true", "RUN --security=insecure"],
-    ["RUN --device=vendor.com/gpu true", "RUN --device"],
+    ["RUN --device=vendor.com/gpu,required true", 'required device "vendor.com/gpu" is not registered'],
     ["COPY --link a b", "COPY --link"],
     ["COPY --parents a b", "COPY --parents"],
     ["COPY --exclude=*.md a b", "COPY --exclude"],

@@ -16,6 +16,14 @@ export function requireCapability(build: BuildContext, capability: string, featu
   if (!build.capabilities.has(capability)) throw refuse(feature);
 }
 
+/** Refuses what whoever builds did not allow. */
+export function requireEntitlement({ options }: BuildContext, entitlement: string): void {
+  if (options.entitlements === undefined || options.entitlements.has(entitlement)) return;
+  throw new BuildError("permission-denied", `${entitlement} is not allowed`, {
+    hint: `grant it with --allow ${entitlement}`,
+  });
+}
+
 /** The error for a part of the language that is not carried out. */
 export function refuse(feature: string): BuildError {
   return new BuildError("unimplemented", `${feature} is not supported yet`);

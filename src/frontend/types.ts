@@ -82,6 +82,11 @@ export interface FrontendOptions {
   /** Bytes; 0 or absent: the executor's default. */
   readonly shmSize?: number;
   readonly cgroupParent?: string;
+  /**
+   * What RUN may ask for beyond the usual, by BuildKit's names (`network.host`, `security.insecure`). Absent: whoever solves
+   * the graph decides.
+   */
+  readonly entitlements?: ReadonlySet<string>;
   /** Separates the cache mounts of different projects. */
   readonly cacheNamespace?: string;
   /**

@@ -8,7 +8,7 @@ import {
   type Platform,
 } from "../core/index.ts";
 import type { LayerStore } from "../layer/index.ts";
-import { type ExecMount, type ExecOp, emptyInput } from "../llb/index.ts";
+import { type ExecMount, type ExecOp, emptyInput, type LentFile } from "../llb/index.ts";
 import { contentDigest } from "../snapshot/index.ts";
 import type { CacheKey, Ingredient } from "../solver/index.ts";
 import { type LocalTree, rowFinder } from "../source/index.ts";
@@ -102,12 +102,25 @@ function definition(op: ExecOp, platform: Platform | undefined): Ingredient[] {
     ...optional("ulimits", ulimits.join(" ")),
     ...optional("valid exit codes", meta.validExitCodes.join(" ")),
     ...op.mounts.filter((mount) => mount.dest !== "/").map(mountIngredient),
+    ...op.secretEnv.map(({ id, name, optional }) =>
+      ingredient(`secret env ${name}`, `id=${id}${optional ? "" : ",required"}`),
+    ),
+    ...optional("devices", op.cdiDevices.map(({ name }) => name).join(" ")),
+    ...optional("control group parent", meta.cgroupParent),
   ];
 }
 
 function mountIngredient(mount: ExecMount): Ingredient {
   const size = mount.tmpfs?.size ? `,size=${mount.tmpfs.size}` : "";
-  return ingredient(`mount ${mount.dest}`, `${mount.type}${mount.readonly ? ",ro" : ""}${size}`);
+  const lent = lentText(mount.secret ?? mount.ssh);
+  return ingredient(`mount ${mount.dest}`, `${mount.type}${mount.readonly ? ",ro" : ""}${size}${lent}`);
+}
+
+/** Which secret or agent a step has, and how; never what is in it. */
+function lentText(file: LentFile | undefined): string {
+  if (file === undefined) return "";
+  const { id, uid, gid, mode, optional } = file;
+  return `,id=${id},owner=${uid}:${gid},mode=${mode.toString(8)}${optional ? "" : ",required"}`;
 }
 
 function environment(entry: string): Ingredient {

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { closeSync, mkdirSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { hexOf } from "../core/index.ts";
+import type { Mask, MaskedStream } from "../session/index.ts";
 import type { JobContext } from "../solver/index.ts";
 
 /** Output of a step, on its way to whoever watches and into a file. */
@@ -11,6 +12,8 @@ export interface StepLog {
   tail(): string[];
   /** Where all of it is; undefined when nothing was printed or the file cannot be written. */
   file(): string | undefined;
+  /** Passes on what was held back because it could have become a secret. */
+  flush(): void;
   close(): void;
 }
 
@@ -21,9 +24,9 @@ const clipped = "\n[the rest of the output is not kept]\n";
 
 /**
  * Opens the log of one step, `logs/<vertex>-<random>.log`, readable by its owner only. The file is made at the
- * first output. A log that cannot be written never fails the step.
+ * first output. Secrets are hidden by `mask` from whoever watches and from the file. A log that cannot be written never fails the step.
  */
-export function openStepLog(root: string, context: JobContext): StepLog {
+export function openStepLog(root: string, context: JobContext, mask: Mask): StepLog {
   const file = join(
     root,
     "logs",
@@ -44,12 +47,22 @@ export function openStepLog(root: string, context: JobContext): StepLog {
       size = largestFile;
     }
   };
+  const pass = (stream: 1 | 2, data: Uint8Array): void => {
+    keep(data);
+    last = Buffer.concat([last, data.subarray(-tailBytes)]).subarray(-tailBytes);
+    context.emit({ kind: "log", vertex: context.vertex, stream, data, timestamp: now() });
+  };
+  const masked: Readonly<Record<1 | 2, MaskedStream>> = {
+    1: mask.filter((data) => pass(1, data)),
+    2: mask.filter((data) => pass(2, data)),
+  };
+  const flush = (): void => {
+    masked[1].flush();
+    masked[2].flush();
+  };
   return {
-    write(stream, data) {
-      keep(data);
-      last = Buffer.concat([last, data.subarray(-tailBytes)]).subarray(-tailBytes);
-      context.emit({ kind: "log", vertex: context.vertex, stream, data, timestamp: now() });
-    },
+    write: (stream, data) => masked[stream].write(data),
+    flush,
     tail: () =>
       last
         .toString("utf8")
@@ -58,6 +71,7 @@ export function openStepLog(root: string, context: JobContext): StepLog {
         .slice(-tailLines),
     file: () => (descriptor === undefined ? undefined : file),
     close() {
+      flush();
       if (descriptor !== undefined) closeSync(descriptor);
     },
   };

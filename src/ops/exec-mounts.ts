@@ -1,9 +1,10 @@
-import { BuildError } from "../core/index.ts";
 import type { Executor, Mount } from "../executor/index.ts";
 import type { LayerStore } from "../layer/index.ts";
 import { type ExecMount, type ExecOp, emptyInput } from "../llb/index.ts";
+import type { Session } from "../session/index.ts";
 import type { JobContext } from "../solver/index.ts";
 import { takeCacheMount } from "./exec-cache-mount.ts";
+import { agentMount, secretMount } from "./exec-lent.ts";
 import { materialise } from "./exec-tree.ts";
 import type { Ref } from "./ref.ts";
 
@@ -13,6 +14,7 @@ export interface MountDependencies {
   readonly root: string;
   readonly executor: Executor;
   readonly context: JobContext;
+  readonly session: Session;
 }
 
 /** What is mounted beside the root filesystem, until `release`. */
@@ -36,7 +38,8 @@ export async function prepareMounts(
     for (const mount of op.mounts) {
       if (mount.dest === "/") continue;
       const target = mount.dest.startsWith("/") ? mount.dest : `${op.meta.cwd}/${mount.dest}`;
-      mounts.push(await prepareMount(mount, target, inputs, dependencies, releases));
+      const prepared = await prepareMount(mount, target, inputs, dependencies, releases);
+      if (prepared !== undefined) mounts.push(prepared);
     }
     mounts.sort((a, b) => (a.target < b.target ? -1 : a.target > b.target ? 1 : 0));
     return { mounts, release };
@@ -52,7 +55,7 @@ async function prepareMount(
   inputs: readonly Ref[],
   dependencies: MountDependencies,
   releases: (() => void)[],
-): Promise<Mount> {
+): Promise<Mount | undefined> {
   const input = mount.input === emptyInput ? undefined : inputs[mount.input];
   switch (mount.type) {
     case "tmpfs":
@@ -78,8 +81,13 @@ async function prepareMount(
         target,
         readonly: mount.readonly,
       };
-    default:
-      throw new BuildError("unimplemented", `RUN --mount=type=${mount.type} is not supported yet`);
+    case "secret":
+      return secretMount(mount, target, dependencies.session);
+    case "ssh": {
+      const agent = await agentMount(mount, target, dependencies.session, dependencies.executor);
+      if (agent !== undefined) releases.push(agent.release);
+      return agent?.mount;
+    }
   }
 }
 

@@ -4,6 +4,7 @@ import { type ExecOp, skipOutput } from "../llb/index.ts";
 import type { Snapshot } from "../snapshot/index.ts";
 import type { JobContext } from "../solver/index.ts";
 import type { ExecDependencies } from "./exec-dependencies.ts";
+import { secretVariables } from "./exec-lent.ts";
 import { openStepLog, type StepLog } from "./exec-log.ts";
 import { type PreparedMounts, prepareMounts } from "./exec-mounts.ts";
 import { type Ref, snapshotOf } from "./ref.ts";
@@ -13,18 +14,22 @@ export async function runStep(
   op: ExecOp,
   inputs: readonly Ref[],
   context: JobContext,
-  { layers, executor: getExecutor, root }: ExecDependencies,
+  { layers, executor: getExecutor, session: getSession, root }: ExecDependencies,
 ): Promise<readonly Ref[]> {
   const rootMount = op.mounts.find((mount) => mount.dest === "/")!;
   const base: Snapshot =
     rootMount.input < 0 ? { layers: [] } : snapshotOf(inputs[rootMount.input], "the root filesystem of RUN");
   const executor = await getExecutor();
-  const log = openStepLog(root, context);
-  const mounts = await prepareMounts(op, inputs, { layers, root, executor, context });
+  const session = await getSession();
+  warnOfDevices(op, context);
+  const mounts = await prepareMounts(op, inputs, { layers, root, executor, context, session });
+  const log = openStepLog(root, context, session.mask);
   const upper = executor.createUpper();
   try {
     const lowers = await layers.directories(base, context.signal);
-    const status = await execute(op, executor, { lowers, upper }, mounts, log, context);
+    const secretEnv = await secretVariables(op, session);
+    const status = await execute(op, executor, { lowers, upper }, { ...mounts, secretEnv }, log, context);
+    log.flush();
     checkStatus(op, status, log);
   } finally {
     mounts.release();
@@ -39,7 +44,7 @@ function execute(
   op: ExecOp,
   executor: Executor,
   root: { readonly lowers: readonly string[]; readonly upper: string },
-  mounts: PreparedMounts,
+  lent: PreparedMounts & { readonly secretEnv: readonly string[] },
   log: StepLog,
   context: JobContext,
 ): Promise<ExitStatus> {
@@ -49,14 +54,17 @@ function execute(
     {
       args: meta.args,
       env: [...meta.env, ...proxyEnv(op)],
+      secretEnv: lent.secretEnv,
       cwd: meta.cwd,
       user: meta.user,
       network: op.network === "unset" ? "default" : op.network,
+      insecure: op.security === "insecure",
+      cgroupParent: meta.cgroupParent,
       hostname: meta.hostname,
       extraHosts: meta.extraHosts,
       ulimits: meta.ulimits,
     },
-    mounts.mounts,
+    lent.mounts,
     {
       stdin: "ignore",
       onOutput: (stream, data) => log.write(stream, data),
@@ -74,6 +82,14 @@ function execute(
 
 function incomplete(op: ExecOp): string {
   return `process ${goText.quote(op.meta.args.join(" "))} did not complete successfully`;
+}
+
+/** Devices are described in files that nothing here reads: a step goes without those that it can do without. */
+function warnOfDevices(op: ExecOp, context: JobContext): void {
+  for (const { name } of op.cdiDevices) {
+    const short = `Optional device ${goText.quote(name)} is not registered`;
+    context.emit({ kind: "warning", vertex: context.vertex, level: 1, short });
+  }
 }
 
 /** Both spellings of each, as BuildKit passes them. */

@@ -8,6 +8,7 @@ import { createExecutor, type Executor } from "../executor/index.ts";
 import { busyboxLayer, cannotRunSteps, remove, temporaryDirectory } from "../executor/testing/busybox.ts";
 import { type LayerStore, openLayerStore } from "../layer/index.ts";
 import type { ExecMount, ExecOp, LlbVertex } from "../llb/index.ts";
+import { openSession } from "../session/index.ts";
 import type { JobContext, Op } from "../solver/index.ts";
 import { localSource } from "../source/index.ts";
 import { execOp } from "./exec.ts";
@@ -58,6 +59,8 @@ const unused = {
   layers: {} as LayerStore,
   root: "/nonexistent",
   executor: () => Promise.reject(new Error("not needed")),
+  session: async () => openSession({}),
+  entitlements: new Set<string>(),
 };
 const key = (text: string) => digestOf(text);
 
@@ -137,10 +140,23 @@ describe("the key of a step", () => {
 test("what is not supported is refused by name", () => {
   const refused = (changes: Partial<ExecOp>, message: RegExp) =>
     assert.throws(() => execOp(vertexOf(execBody("x", changes)), unused), { code: "unimplemented", message });
-  refused({ security: "insecure" }, /--security=insecure/);
-  refused({ mounts: [root, { ...root, type: "secret", dest: "/s", output: -1 }] }, /--mount=type=secret/);
-  refused({ mounts: [root, { ...root, type: "ssh", dest: "/s", output: -1 }] }, /--mount=type=ssh/);
-  refused({ secretEnv: [{ id: "a", name: "A", optional: false }] }, /secret/);
+  refused(
+    { cdiDevices: [{ name: "vendor.com/gpu", optional: false }] },
+    /"vendor.com\/gpu" is not registered/,
+  );
+  refused({ mounts: [root, { ...root, dest: "/out", output: 1 }] }, /the result of a mount on \/out/);
+});
+
+test("what nobody granted is refused, in BuildKit's words", () => {
+  const opFor = (changes: Partial<ExecOp>, granted: string[]) =>
+    execOp(vertexOf(execBody("x", changes)), { ...unused, entitlements: new Set(granted) });
+  const refused = {
+    code: "permission-denied",
+    message: /^(security\.insecure|network\.host) is not allowed$/,
+  };
+  assert.throws(() => opFor({ security: "insecure" }, ["network.host"]), refused);
+  assert.throws(() => opFor({ network: "host" }, ["security.insecure"]), refused);
+  opFor({ security: "insecure", network: "host" }, ["network.host", "security.insecure"]);
 });
 
 describe("running", { skip: cannotRunSteps() }, () => {
@@ -165,7 +181,7 @@ describe("running", { skip: cannotRunSteps() }, () => {
   });
 
   const opOf = (body: ExecOp): Op<Ref> =>
-    execOp(vertexOf(body), { layers, root: base, executor: async () => executor });
+    execOp(vertexOf(body), { ...unused, layers, root: base, executor: async () => executor });
 
   function jobContext(): JobContext {
     events = [];

@@ -1,4 +1,4 @@
-import { BuildError } from "../core/index.ts";
+import { BuildError, goText } from "../core/index.ts";
 import { type ExecMount, type ExecOp, type LlbVertex, skipOutput } from "../llb/index.ts";
 import type { Op } from "../solver/index.ts";
 import type { ExecDependencies } from "./exec-dependencies.ts";
@@ -8,6 +8,7 @@ import type { Ref } from "./ref.ts";
 /** A `RUN`: a process in a sandbox, whose changes to the root filesystem become a layer. */
 export function execOp(vertex: LlbVertex, dependencies: ExecDependencies): Op<Ref> {
   const op = execBody(vertex);
+  checkEntitlements(op, dependencies.entitlements);
   refuseUnknown(op);
   const { platform } = vertex.op;
   return {
@@ -32,15 +33,25 @@ function execBody(vertex: LlbVertex): ExecOp {
   throw new BuildError("internal", `vertex ${vertex.digest} is no exec op`);
 }
 
+/** What a step may only do when whoever builds says so. */
+function checkEntitlements(op: ExecOp, granted: ReadonlySet<string>): void {
+  const need = (entitlement: string): void => {
+    if (granted.has(entitlement)) return;
+    throw new BuildError("permission-denied", `${entitlement} is not allowed`, {
+      hint: `grant it with --allow ${entitlement}`,
+    });
+  };
+  if (op.network === "host") need("network.host");
+  if (op.security === "insecure") need("security.insecure");
+}
+
 /** What is not carried out yet is refused by name, before anything runs. */
 function refuseUnknown(op: ExecOp): void {
   const refuse = (what: string): never => {
     throw new BuildError("unimplemented", `${what} is not supported yet`);
   };
-  if (op.security === "insecure") refuse("RUN --security=insecure");
-  if (op.secretEnv.length > 0) refuse("RUN --mount=type=secret,env=…");
-  if (op.cdiDevices.length > 0) refuse("RUN --device");
-  if (op.meta.cgroupParent !== "") refuse("a parent control group");
+  for (const { name, optional } of op.cdiDevices)
+    if (!optional) refuse(`required device ${goText.quote(name)} is not registered: RUN --device`);
   const root = op.mounts.find((mount) => mount.dest === "/");
   if (root === undefined || root.type !== "bind")
     throw new BuildError("invalid-argument", "an exec op has no mount on /");
@@ -49,6 +60,7 @@ function refuseUnknown(op: ExecOp): void {
 }
 
 function refuseMount(mount: ExecMount, refuse: (what: string) => never): void {
-  if (mount.type === "secret" || mount.type === "ssh") refuse(`RUN --mount=type=${mount.type}`);
-  if (mount.dest !== "/" && mount.output !== skipOutput) refuse(`the result of a mount on ${mount.dest}`);
+  const isLent = mount.type === "secret" || mount.type === "ssh";
+  if (mount.dest !== "/" && mount.output !== skipOutput && !isLent)
+    refuse(`the result of a mount on ${mount.dest}`);
 }

@@ -10,6 +10,7 @@ import { stageTable } from "../stage-table.ts";
 import { counted, shortId } from "../text-table.ts";
 import { buildFlags } from "./build-flags.ts";
 import { type Schedule, scheduleOf } from "./build-schedule.ts";
+import { stepOptions } from "./build-steps.ts";
 import { networkOf, pairsOf, platformOf, writeWhole } from "./common.ts";
 
 export const command: Command = {
@@ -40,7 +41,7 @@ async function runBuild(call: Call, schedule: Schedule): Promise<number> {
   const kind = progressKind(
     quiet ? "quiet" : (call.get("progress") ?? process.env.BUILDKIT_PROGRESS ?? "auto"),
   );
-  const options = optionsOf(call);
+  const options = { ...optionsOf(call), ...(await stepOptions(call)) };
   const terminal = stderrTerminal();
   const classic = schedule === "legacy" && kind === "auto";
   const display = classic ? legacyDisplay(stdoutTerminal(), options.context) : createDisplay(kind, terminal);
@@ -104,7 +105,6 @@ function optionsOf(call: Call): BuildOptions {
     pull: call.is("pull"),
     push: call.is("push"),
     outputs: outputsOf(call),
-    extraHosts: call.all("add-host").map(extraHost),
     ...(epoch === undefined || epoch === "" ? {} : { sourceDateEpoch: secondsOf(epoch) }),
     ...(platform === undefined ? {} : { platform }),
     ...(network === undefined ? {} : { network }),
@@ -147,13 +147,6 @@ function outputsOf(call: Call): readonly Output[] {
 
 function isStdout(output: Output): boolean {
   return "dest" in output && output.dest === "-";
-}
-
-function extraHost(text: string): { host: string; ip: string } {
-  const [, host, ip] = /^([^:=]+)[:=](.+)$/.exec(text) ?? [];
-  if (host === undefined || ip === undefined)
-    throw new BuildError("invalid-argument", `--add-host ${text}: expected HOST:IP`);
-  return { host, ip: ip.replace(/^\[(.*)\]$/, "$1") };
 }
 
 function secondsOf(text: string): number {

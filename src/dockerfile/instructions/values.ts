@@ -35,14 +35,6 @@ export function parseBool(text: string): boolean | undefined {
   return /^(0|f|F|FALSE|false|False)$/.test(text) ? false : undefined;
 }
 
-/** A size such as `512m` or `1.5GiB` in bytes, by powers of 1024; undefined when it is none. */
-export function parseSize(text: string): number | undefined {
-  const match = /^(\d+(?:\.\d+)?) ?([kmgtp]?)(?:i?b)?$/i.exec(text);
-  if (match === null) return undefined;
-  const power = " kmgtp".indexOf(match[2]!.toLowerCase() || " ");
-  return Math.floor(Number(match[1]) * 1024 ** power);
-}
-
 const nanoseconds: Readonly<Record<string, number>> = {
   ns: 1,
   us: 1e3,

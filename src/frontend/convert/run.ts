@@ -1,6 +1,7 @@
+import { goText } from "../../core/index.ts";
 import { chompTabs, parseHeredocOperator, type RunInstruction } from "../../dockerfile/index.ts";
 import { execVertex, type LlbEdge, type MountRequest } from "../../llb/index.ts";
-import { invalid, requireCapability } from "../refuse.ts";
+import { invalid, refuse, requireCapability, requireEntitlement } from "../refuse.ts";
 import { commitLayer, type StageContext, type StageState, type Step } from "../stage-state.ts";
 import { nameStep, shownText, stepOptions } from "../step-name.ts";
 import { commandOf } from "./command.ts";
@@ -57,10 +58,17 @@ function environmentOf(state: StageState, { sshSockets: [agent] }: RunMounts): s
   return env;
 }
 
-function checkFeatures({ instruction, stage: { build } }: Step<RunInstruction>): void {
-  if (instruction.security === "insecure")
+function checkFeatures(step: Step<RunInstruction>): void {
+  const { instruction, stage } = step;
+  const { build } = stage;
+  if (instruction.security === "insecure") {
     requireCapability(build, "exec.meta.security", "RUN --security=insecure");
-  if (instruction.devices.length > 0) requireCapability(build, "exec.meta.cdi", "RUN --device");
+    requireEntitlement(build, "security.insecure");
+  }
+  if (networkOf(step.stage, instruction) === "host") requireEntitlement(build, "network.host");
+  for (const { name, required } of instruction.devices)
+    if (required && !build.capabilities.has("exec.meta.cdi"))
+      throw refuse(`required device ${goText.quote(name)} is not registered: RUN --device`);
 }
 
 function networkOf(stage: StageContext, instruction: RunInstruction): "unset" | "host" | "none" {

@@ -1,0 +1,111 @@
+import { chmodSync, chownSync, closeSync, constants, openSync } from "node:fs";
+import { createServer, type Server, type Socket } from "node:net";
+import { join } from "node:path";
+import { BuildError } from "../core/index.ts";
+import type { Executor, Mount } from "../executor/index.ts";
+import type { ExecMount, ExecOp, LentFile } from "../llb/index.ts";
+import type { Session } from "../session/index.ts";
+
+/** The mount of a secret; undefined when there is none of that id, and the step can do without. */
+export async function secretMount(
+  mount: ExecMount,
+  target: string,
+  session: Session,
+): Promise<Mount | undefined> {
+  const { id, uid, gid, mode, optional } = lentFile(mount.secret, mount);
+  const content = await secretOf(id, optional, session);
+  return content && { type: "secret", content, target, uid, gid, mode: mode & 0o777 };
+}
+
+/** Variables that hold secrets, as `K=V`. One that is missing is empty where the step can do without, as in BuildKit. */
+export async function secretVariables(op: ExecOp, session: Session): Promise<string[]> {
+  const variables: string[] = [];
+  for (const { id, name, optional } of op.secretEnv) {
+    const content = await secretOf(id, optional, session);
+    variables.push(`${name}=${Buffer.from(content ?? "").toString("utf8")}`);
+  }
+  return variables;
+}
+
+async function secretOf(id: string, optional: boolean, session: Session): Promise<Uint8Array | undefined> {
+  const content = await session.secrets.get(id);
+  if (content !== undefined) session.mask.add(content);
+  else if (!optional)
+    throw new BuildError("not-found", `secret ${id}: not found`, {
+      hint: `lend it to the build: --secret id=${id},src=FILE or --secret id=${id},env=NAME`,
+    });
+  return content;
+}
+
+/** A socket that leads to an agent, until `release`. */
+export interface AgentMount {
+  readonly mount: Mount;
+  release(): void;
+}
+
+/** The mount of an agent's socket; undefined when there is no such agent, and the step can do without. */
+export async function agentMount(
+  mount: ExecMount,
+  target: string,
+  session: Session,
+  executor: Executor,
+): Promise<AgentMount | undefined> {
+  const { id: asked, uid, gid, mode, optional } = lentFile(mount.ssh, mount);
+  const id = asked || "default";
+  const { ids } = session.ssh;
+  if (!ids.includes(id)) {
+    if (optional) return undefined;
+    const problem =
+      ids.length === 0 ? `no SSH key "${id}" forwarded from the client` : `unset ssh forward key ${id}`;
+    throw new BuildError("not-found", problem, {
+      hint: `lend the build an agent or a key: --ssh ${id}, --ssh ${id}=SOCKET or --ssh ${id}=KEY`,
+    });
+  }
+  const server = createServer((client) => forward(client, id, session));
+  const { path, close } = await listen(server, executor.createUpper());
+  chownSync(path, uid, gid);
+  chmodSync(path, mode & 0o777);
+  return { mount: { type: "bind", source: path, target, readonly: false }, release: close };
+}
+
+function lentFile(file: LentFile | undefined, mount: ExecMount): LentFile {
+  if (file !== undefined) return file;
+  throw new BuildError(
+    "invalid-argument",
+    `the ${mount.type} mount on ${mount.dest} does not say what it is`,
+  );
+}
+
+/** A socket in a directory whose path may be longer than the 107 bytes that the address of a socket has room for. */
+async function listen(server: Server, directory: string): Promise<{ path: string; close(): void }> {
+  const handle = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
+  const connections = new Set<Socket>();
+  server.on("connection", (socket) => {
+    connections.add(socket);
+    socket.once("close", () => connections.delete(socket));
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(`/proc/self/fd/${handle}/agent`, resolve);
+  });
+  server.unref();
+  return {
+    path: join(directory, "agent"),
+    close() {
+      for (const socket of connections) socket.destroy();
+      server.close(() => closeSync(handle));
+    },
+  };
+}
+
+function forward(client: Socket, id: string, session: Session): void {
+  client.on("error", () => client.destroy());
+  session.ssh.connect(id).then(
+    (agent) => {
+      agent.on("error", () => client.destroy());
+      client.on("close", () => agent.destroy());
+      client.pipe(agent).pipe(client);
+    },
+    () => client.destroy(),
+  );
+}
