@@ -12,14 +12,17 @@ export const testPackages = [
   "bzip2",
   "docker-registry",
   "docker.io",
+  "fish",
   "git",
   "iptables",
   "libcap2-bin",
+  "libxml2-utils",
   "procps",
   "runc",
   "skopeo",
   "umoci",
   "xz-utils",
+  "zsh",
 ] as const;
 
 /**
