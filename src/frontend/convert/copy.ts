@@ -1,4 +1,4 @@
-import { goText } from "../../core/index.ts";
+import { goText, parseGitReference, shownUrl } from "../../core/index.ts";
 import type { AddInstruction, CopyInstruction, CopySpec } from "../../dockerfile/index.ts";
 import {
   type CopyAction,
@@ -18,27 +18,40 @@ import { inlineFile } from "./inline-file.ts";
 import { parseMode } from "./mode.ts";
 import { warn } from "./warn.ts";
 
-/** What COPY and ADD ask for; `sources` are paths, not URLs. */
+/** What COPY and ADD ask for. */
 export interface CopyRequest extends CopySpec {
   readonly keyword: "COPY" | "ADD";
   readonly parents: boolean;
   /** Local archives are unpacked. */
   readonly unpack: boolean;
   readonly from: FileSource;
+  /** Where sources lie that are no paths below `from`; they are fetched by a vertex called `step`. */
+  readonly remote?: (source: string, step: string) => RemoteFiles | undefined;
+}
+
+/** Files that ADD fetches, and what of them is copied. */
+export interface RemoteFiles {
+  readonly edge: LlbEdge;
+  readonly path: string;
+  readonly unpack: boolean;
 }
 
 /** COPY from the context, a stage, an image or a named context. */
 export function convertCopy(state: StageState, step: Step<CopyInstruction>): StageState {
   const { instruction, stage } = step;
-  for (const source of instruction.sources)
-    if (isRemote(source)) throw invalid(`source can't be a URL for COPY: ${source}`, "use ADD");
+  for (const source of instruction.sources) {
+    const kind = remoteKind(source);
+    if (kind !== undefined)
+      throw invalid(`source can't be a ${kind} for COPY: ${shownUrl(source)}`, "use ADD");
+  }
   const from = instruction.from === undefined ? stage.build.mainContext : stage.source(step.original);
   return copyFiles(state, step, { ...instruction, keyword: "COPY", unpack: false, from });
 }
 
 /** `https://…`, `git://…`, `git@host:…`: what only ADD could fetch. */
-export function isRemote(source: string): boolean {
-  return /^(https?|git|ssh):\/\//.test(source) || /^[\w-]+@[\w.-]+:/.test(source);
+export function remoteKind(source: string): "URL" | "git ref" | undefined {
+  if (parseGitReference(source) !== undefined) return "git ref";
+  return /^https?:\/\//.test(source) ? "URL" : undefined;
 }
 
 /** Adds the files to the stage and marks what is used of their source. */
@@ -49,16 +62,17 @@ export function copyFiles(
 ): StageState {
   const { stage } = step;
   checkFeatures(step, request);
-  const actions = requestsOf(state, request);
   const text = shownText(step, variablesOf(state), step.instruction.code, false);
   const naming = { platform: state.platform, onbuild: step.onbuild, variables: state.env };
   const { name, state: named } = nameStep(stage, state, text, naming);
+  const actions = requestsOf(state, request, name);
   const options = stepOptions(step, name);
   const linked = request.link && request.chmod === "" && stage.build.capabilities.has("mergeop");
   const edge = linked
     ? linkFiles(state, actions, options, nameStep(stage, state, `LINK ${text}`, naming).name)
     : fileVertex(state.edge, actions, options);
   for (const source of request.sources) {
+    if (request.remote !== undefined && remoteKind(source) !== undefined) continue;
     request.from.paths.add(joinPath("/", source));
     if (request.from === stage.build.mainContext) warnOfIgnored(step, request.keyword, source);
   }
@@ -97,7 +111,7 @@ function linkFiles(
   return merged ?? files;
 }
 
-function requestsOf(state: StageState, request: CopyRequest): FileRequest[] {
+function requestsOf(state: StageState, request: CopyRequest, step: string): FileRequest[] {
   const destination = request.destination === "." || request.destination === "" ? "./" : request.destination;
   const dest = cleanKeepingSlash(absolutePath(state.cwd, destination, true));
   const common = {
@@ -106,10 +120,13 @@ function requestsOf(state: StageState, request: CopyRequest): FileRequest[] {
     ...parseMode(request.chmod),
     excludePatterns: request.exclude,
   };
-  const fromFiles = request.sources.map((source) => ({
-    source: request.from.edge,
-    action: localCopy(source, request, common),
-  }));
+  const fromFiles = request.sources.map((source) => {
+    const remote = request.remote?.(source, step);
+    if (remote === undefined)
+      return { source: request.from.edge, action: localCopy(source, request, common) };
+    const { edge, path, unpack } = remote;
+    return { source: edge, action: { ...copyDefaults, ...common, src: path, attemptUnpack: unpack } };
+  });
   const fromContents = request.contents.map(({ path, data }) => ({
     source: inlineFile(path, data, 0o644),
     action: { ...copyDefaults, ...common, src: joinPath("/", path) },
@@ -164,7 +181,7 @@ function historyOf(request: CopyRequest): string {
   if (request.chown !== "") words.push(`--chown=${request.chown}`);
   if (request.chmod !== "") words.push(`--chmod=${request.chmod}`);
   words.push(
-    ...request.sources,
+    ...request.sources.map(shownUrl),
     ...request.contents.map((content) => `<<${content.path}`),
     request.destination,
   );
