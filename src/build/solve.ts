@@ -47,6 +47,12 @@ export function openSolver(
     content: store.content,
     layerCache: engine.layerCache,
     image: engine.image,
+    remote: {
+      root: store.root,
+      content: store.content,
+      layers: store.layers,
+      begin: () => engine.codec.activate(),
+    },
     executor: engine.executor,
     session: run.session,
     entitlements: entitlementsOf(options),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseGitReference, shownUrl } from "./git-reference.ts";
+import { parseGitReference, shownUrl, withoutLogins } from "./git-reference.ts";
 
 test("URLs and scp-like names with ref and directory", () => {
   const cases: [string, string, string, string][] = [
@@ -54,4 +54,8 @@ test("secrets in URLs are not shown", () => {
   assert.equal(shownUrl("ssh://git@h/x"), "ssh://git@h/x");
   assert.equal(shownUrl("git@h:x"), "git@h:x");
   assert.equal(shownUrl("https://h/x?mail=a@b"), "https://h/x?mail=a@b");
+  assert.equal(
+    withoutLogins("ADD https://a:b@h/x http://t@h/ /y"),
+    "ADD https://a:xxxxx@h/x http://xxxxx@h/ /y",
+  );
 });

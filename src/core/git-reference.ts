@@ -159,6 +159,11 @@ export function shownUrl(url: string): string {
   return `${start}${colon < 0 ? secret : `${user.slice(0, colon)}:xxxxx@`}${rest}`;
 }
 
+/** A text, such as a line of a Dockerfile, without the users and passwords of the http URLs in it. */
+export function withoutLogins(text: string): string {
+  return text.replace(/\bhttps?:\/\/[^\s/?#"']*@/gi, (start) => shownUrl(start));
+}
+
 /** Whether this is a whole commit id, of SHA-1 or SHA-256. */
 export function isCommitId(text: string): boolean {
   return /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(text);

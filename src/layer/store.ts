@@ -25,7 +25,7 @@ import { unpackTo } from "./directory.ts";
 import { fromTar } from "./from-tar.ts";
 import { bootId, described, freshId, openLayerFiles, type StoredRecord } from "./layer-files.ts";
 import { packLayer } from "./pack.ts";
-import type { LayerStore, PackedLayer } from "./types.ts";
+import type { FromDirectoryOptions, LayerStore, PackedLayer } from "./types.ts";
 import { usageOf } from "./usage.ts";
 import { createViewCache } from "./view-cache.ts";
 import { runLayerTask } from "./work.ts";
@@ -233,6 +233,19 @@ export function openLayerStore(content: ContentStore): LayerStore {
     return id;
   }
 
+  async function fromDirectory(
+    directory: string,
+    { signal, ...options }: FromDirectoryOptions = {},
+  ): Promise<LayerId> {
+    const file = content.temporary();
+    try {
+      return await adoptPacked(await runLayerTask("packDirectory", { directory, file, ...options }, signal));
+    } finally {
+      rmSync(file, { force: true });
+      rmSync(`${file}.index`, { force: true });
+    }
+  }
+
   function byDiffId(diffId: Digest): LayerId | undefined {
     const id = files.memo(diffId, "");
     return id !== undefined && record(id)?.diffId === diffId ? id : undefined;
@@ -302,6 +315,7 @@ export function openLayerStore(content: ContentStore): LayerStore {
         fromTar(blob, options, { content, files, byDiffId, record, index, rootfs, publish, touch }),
       ),
     adoptUpper,
+    fromDirectory,
     adoptPacked,
     byDiffId,
     compressed,

@@ -5,6 +5,7 @@ import type { BuiltIndex, LayerSource } from "../snapshot/index.ts";
 import { inflate } from "./inflate.ts";
 import { indexDirectory, tooMany } from "./overlay-walk.ts";
 import { packLayer } from "./pack.ts";
+import { packDirectory } from "./pack-directory.ts";
 import { type IndexTarOptions, indexTar } from "./tar-index.ts";
 import { unpackLayer } from "./unpack.ts";
 
@@ -15,6 +16,7 @@ export const layerTasks = {
   inflate,
   unpack: unpackLayer,
   pack: (input: { source: LayerSource; file: string }) => packLayer(input.source, input.file),
+  packDirectory,
   indexTar(input: { file: string; indexFile: string; options?: IndexTarOptions }): IndexSummary {
     const fd = openSync(input.file, "r");
     try {

@@ -96,6 +96,17 @@ export interface FromTarOptions {
   readonly signal?: AbortSignal;
 }
 
+export interface FromDirectoryOptions {
+  /** 0 when left out, for every entry. */
+  readonly uid?: number;
+  readonly gid?: number;
+  /** Permission bits of every file. */
+  readonly mode?: number;
+  /** Seconds since the epoch for every entry; each one's own when it is left out. */
+  readonly mtime?: number;
+  readonly signal?: AbortSignal;
+}
+
 /** Bytes on disk of each form that exists. */
 export interface LayerUsage {
   readonly tar?: number;
@@ -128,6 +139,11 @@ export interface LayerStore {
   fromTar(blob: Pick<Descriptor, "digest" | "size">, options?: FromTarOptions): Promise<LayerId>;
   /** Takes over (renames away) a directory of this filesystem that overlayfs wrote. */
   adoptUpper(directory: string, signal?: AbortSignal): Promise<LayerId>;
+  /**
+   * A layer from a directory that a program wrote for the caller, who keeps it. Modes are as under umask 022; owner and
+   * times are what the options say.
+   */
+  fromDirectory(directory: string, options?: FromDirectoryOptions): Promise<LayerId>;
   /** Takes over the files of a finished writer. */
   adoptPacked(packed: PackedLayer): Promise<LayerId>;
   byDiffId(diffId: Digest): LayerId | undefined;

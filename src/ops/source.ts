@@ -4,6 +4,7 @@ import { type LlbVertex, type SourceOp, sourceAttributes } from "../llb/index.ts
 import type { CacheKey, JobContext, Op } from "../solver/index.ts";
 import { type BlobProgress, type DockerImage, type LocalTree, localSource } from "../source/index.ts";
 import type { Ref } from "./ref.ts";
+import { gitOp, httpOp, type RemoteDependencies } from "./source-remote.ts";
 
 /** A directory that the caller lends to a build, under the name that `local://` sources use. */
 export interface LentDirectory {
@@ -13,7 +14,7 @@ export interface LentDirectory {
   readonly ignore?: IgnoreFile;
 }
 
-export interface SourceDependencies {
+export interface SourceDependencies extends RemoteDependencies {
   /** Root of the store. */
   readonly root: string;
   /** The image that a `docker-image://` source names, as the build resolved it. */
@@ -21,7 +22,7 @@ export interface SourceDependencies {
   readonly directories: ReadonlyMap<string, LentDirectory>;
 }
 
-/** Where bytes come from: an image, or a directory of the caller. Other schemes are refused by name. */
+/** Where bytes come from: an image, a directory of the caller, a URL or a git repository. Other schemes are refused by name. */
 export function sourceOp(vertex: LlbVertex, dependencies: SourceDependencies): Op<Ref> {
   const op = vertex.op.body as SourceOp;
   const [scheme, rest] = splitIdentifier(op.identifier);
@@ -30,6 +31,11 @@ export function sourceOp(vertex: LlbVertex, dependencies: SourceDependencies): O
       return imageOp(rest, vertex.op.platform ?? hostPlatform(), dependencies);
     case "local":
       return localOp(rest, op, dependencies);
+    case "http":
+    case "https":
+      return httpOp(vertex, dependencies);
+    case "git":
+      return gitOp(vertex, dependencies);
     default:
       throw new BuildError(
         "unimplemented",

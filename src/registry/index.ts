@@ -1,4 +1,6 @@
 export { openRegistry } from "./registry.ts";
+export { discard, type HttpResponse, type Transport } from "./response.ts";
+export { openTransport } from "./transport.ts";
 export type {
   BlobProgress,
   FetchedManifest,

@@ -1,3 +1,5 @@
+import type { RemoteSource } from "./remote.ts";
+
 export type { BlobProgress } from "../registry/index.ts";
 export type { BootstrapOptions, BootstrappedImage } from "./bootstrap.ts";
 export {
@@ -8,11 +10,23 @@ export {
   pullImage,
   resolveDockerImage,
 } from "./docker-image.ts";
+export type { GitRepository } from "./git/repository.ts";
+export type { HttpFile } from "./http/source.ts";
 export type { DigestColumn, LocalSourceOptions, LocalTree } from "./local.ts";
 export { digestAt, localSource } from "./local.ts";
 export { hasWildcards, matchName } from "./local-match.ts";
 export { childRows, joinHost, rowType, type TreeTable } from "./local-table.ts";
 export { deviceAt, rowFinder, secondsAt } from "./local-view.ts";
+
+export type { RemoteSource, RemoteStores, RemoteWork } from "./remote.ts";
+
+/** Loaded on demand: few builds need them. */
+export const httpSource = async (
+  ...call: Parameters<typeof import("./http/source.ts").httpSource>
+): Promise<RemoteSource> => (await import("./http/source.ts")).httpSource(...call);
+export const gitSource = async (
+  ...call: Parameters<typeof import("./git/source.ts").gitSource>
+): Promise<RemoteSource> => (await import("./git/source.ts")).gitSource(...call);
 
 /** Loaded on demand: no build needs it. */
 export const bootstrap: typeof import("./bootstrap.ts").bootstrap = async (...call) =>

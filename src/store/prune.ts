@@ -6,6 +6,7 @@ import { type Digest, hexOf } from "../core/index.ts";
 import { type ImageRecord, type Leased, lock, withLeases } from "../names/index.ts";
 import type { LayerId } from "../snapshot/index.ts";
 import { pruneCacheMounts } from "./cache-mounts.ts";
+import { pruneFetched } from "./fetched.ts";
 import { createKept, type Kept } from "./kept.ts";
 import type { Store } from "./open.ts";
 import { mentionedIn } from "./references.ts";
@@ -14,7 +15,8 @@ import { namesIn, sweepLeftovers, sweepLogs, sweepTrash } from "./trash.ts";
 export interface PruneOptions {
   /**
    * Which cache records go: `none`; `unused`, those whose layers no image and no running build needs; `all` but what
-   * running builds use, and with them what `RUN --mount=type=cache` kept.
+   * running builds use, and with them what `RUN --mount=type=cache` kept, and clones of git
+   * repositories.
    */
   readonly cache: "none" | "unused" | "all";
   /** Whether images without a name go. */
@@ -52,8 +54,11 @@ export async function prune(store: Store, options: PruneOptions): Promise<PruneR
       if (!options.dryRun) carryOut(store, decided, batch, begun);
       return decided;
     });
-    const mounts = options.cache === "all" ? pruneCacheMounts(store.root, batch, options) : 0;
-    const result = { ...verdict, bytes: verdict.bytes + mounts };
+    const beside =
+      options.cache === "all"
+        ? pruneCacheMounts(store.root, batch, options) + pruneFetched(store.root, batch, options)
+        : 0;
+    const result = { ...verdict, bytes: verdict.bytes + beside };
     if (options.dryRun) return result;
     // Batches of a prune that was killed are looked through too.
     for (const left of namesIn(join(store.root, "trash")))

@@ -47,7 +47,7 @@ export interface DiskUsage {
 }
 
 /** What of the root is counted by kind; what else is there is `other`. */
-const counted = new Set(["blobs", "layers", "cache", "cachemounts", "contexts", "logs", "trash"]);
+const counted = new Set(["blobs", "layers", "cache", "cachemounts", "contexts", "remote", "logs", "trash"]);
 
 /** Counts what is on disk. Changes nothing. */
 export async function diskUsage(store: Store): Promise<DiskUsage> {
@@ -64,7 +64,10 @@ export async function diskUsage(store: Store): Promise<DiskUsage> {
     directories: sum(layers.map(({ directory }) => directory)),
     indexes: sum(layers.map(({ index }) => index)),
     otherBlobs: sum(blobs.map(({ size }) => size)) - tars,
-    cache: treeSize(join(store.root, "cache")) + treeSize(join(store.root, "contexts")),
+    cache:
+      treeSize(join(store.root, "cache")) +
+      treeSize(join(store.root, "contexts")) +
+      treeSize(join(store.root, "remote")),
     cacheMounts: treeSize(join(store.root, "cachemounts")),
     logs: treeSize(join(store.root, "logs")),
     trash: treeSize(join(store.root, "trash")),

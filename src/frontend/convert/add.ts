@@ -1,7 +1,7 @@
 import { posix } from "node:path";
 import { type Digest, type GitReference, parseGitReference } from "../../core/index.ts";
 import type { AddInstruction } from "../../dockerfile/index.ts";
-import { gitSource, httpSource, type LlbVertex } from "../../llb/index.ts";
+import { gitSource, httpSource, type LlbVertex, type VertexOptions } from "../../llb/index.ts";
 import { invalid } from "../refuse.ts";
 import type { StageState, Step } from "../stage-state.ts";
 import { copyFiles, type RemoteFiles, remoteKind } from "./copy.ts";
@@ -16,7 +16,7 @@ export function convertAdd(state: StageState, step: Step<AddInstruction>): Stage
     parents: false,
     unpack: instruction.unpack ?? true,
     from: stage.build.mainContext,
-    remote: (source, name) => remoteFiles(source, name, instruction),
+    remote: (source, options) => remoteFiles(source, options, instruction),
   });
 }
 
@@ -26,16 +26,20 @@ function checkChecksum({ checksum, sources }: AddInstruction): void {
   if (remoteKind(sources[0]!) === undefined) throw invalid("checksum requires HTTP(S) or Git sources");
 }
 
-function remoteFiles(source: string, name: string, instruction: AddInstruction): RemoteFiles | undefined {
+function remoteFiles(
+  source: string,
+  options: VertexOptions,
+  instruction: AddInstruction,
+): RemoteFiles | undefined {
   const repository = parseGitReference(source);
   if (repository !== undefined) {
-    const edge = edgeOf(gitSource(withFlags(repository, instruction), { name }));
+    const edge = edgeOf(gitSource(withFlags(repository, instruction), options));
     return { edge, path: "/", unpack: false };
   }
   if (!/^https?:\/\//.test(source)) return undefined;
   const filename = fileNameOf(source);
   const checksum = instruction.checksum === "" ? undefined : checkedDigest(instruction.checksum);
-  const file = httpSource(source, { filename, ...(checksum !== undefined && { checksum }) }, { name });
+  const file = httpSource(source, { filename, ...(checksum !== undefined && { checksum }) }, options);
   return { edge: edgeOf(file), path: `/${filename}`, unpack: instruction.unpack ?? false };
 }
 

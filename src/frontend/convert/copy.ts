@@ -1,4 +1,4 @@
-import { goText, parseGitReference, shownUrl } from "../../core/index.ts";
+import { goText, parseGitReference, shownUrl, withoutLogins } from "../../core/index.ts";
 import type { AddInstruction, CopyInstruction, CopySpec } from "../../dockerfile/index.ts";
 import {
   type CopyAction,
@@ -25,8 +25,8 @@ export interface CopyRequest extends CopySpec {
   /** Local archives are unpacked. */
   readonly unpack: boolean;
   readonly from: FileSource;
-  /** Where sources lie that are no paths below `from`; they are fetched by a vertex called `step`. */
-  readonly remote?: (source: string, step: string) => RemoteFiles | undefined;
+  /** Where sources lie that are no paths below `from`; `options` are for the vertex that fetches them. */
+  readonly remote?: (source: string, options: VertexOptions) => RemoteFiles | undefined;
 }
 
 /** Files that ADD fetches, and what of them is copied. */
@@ -62,11 +62,11 @@ export function copyFiles(
 ): StageState {
   const { stage } = step;
   checkFeatures(step, request);
-  const text = shownText(step, variablesOf(state), step.instruction.code, false);
+  const text = withoutLogins(shownText(step, variablesOf(state), step.instruction.code, false));
   const naming = { platform: state.platform, onbuild: step.onbuild, variables: state.env };
   const { name, state: named } = nameStep(stage, state, text, naming);
-  const actions = requestsOf(state, request, name);
   const options = stepOptions(step, name);
+  const actions = requestsOf(state, request, options);
   const linked = request.link && request.chmod === "" && stage.build.capabilities.has("mergeop");
   const edge = linked
     ? linkFiles(state, actions, options, nameStep(stage, state, `LINK ${text}`, naming).name)
@@ -111,7 +111,7 @@ function linkFiles(
   return merged ?? files;
 }
 
-function requestsOf(state: StageState, request: CopyRequest, step: string): FileRequest[] {
+function requestsOf(state: StageState, request: CopyRequest, options: VertexOptions): FileRequest[] {
   const destination = request.destination === "." || request.destination === "" ? "./" : request.destination;
   const dest = cleanKeepingSlash(absolutePath(state.cwd, destination, true));
   const common = {
@@ -121,7 +121,7 @@ function requestsOf(state: StageState, request: CopyRequest, step: string): File
     excludePatterns: request.exclude,
   };
   const fromFiles = request.sources.map((source) => {
-    const remote = request.remote?.(source, step);
+    const remote = request.remote?.(source, { ...options, ignoreCache: false });
     if (remote === undefined)
       return { source: request.from.edge, action: localCopy(source, request, common) };
     const { edge, path, unpack } = remote;

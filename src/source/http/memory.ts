@@ -1,0 +1,44 @@
+import { randomBytes } from "node:crypto";
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { type Digest, hexOf } from "../../core/index.ts";
+import type { LayerId } from "../../snapshot/index.ts";
+
+/** What is remembered of a download, so that a server can say that it has not changed. No URL is in it. */
+export interface Download {
+  /** The server's entity tag, without the mark of a weak one. */
+  readonly etag?: string;
+  /** sha256 of the file. */
+  readonly digest: Digest;
+  /** Its name in the layer. */
+  readonly filename: string;
+  /** `Last-Modified`, in seconds since the epoch. */
+  readonly modified?: number;
+  readonly layer: LayerId;
+}
+
+/** The file for the download that `key` stands for, below the store's root. */
+function fileOf(root: string, key: Digest): string {
+  return join(root, "remote", "http", `${hexOf(key)}.json`);
+}
+
+export function recall(root: string, key: Digest): Download | undefined {
+  try {
+    const found = JSON.parse(readFileSync(fileOf(root, key), "utf8")) as Download;
+    return typeof found.digest === "string" && typeof found.layer === "string" ? found : undefined;
+  } catch {
+    return undefined; // none, or half of one from before a power failure
+  }
+}
+
+export function remember(root: string, key: Digest, download: Download): void {
+  const file = fileOf(root, key);
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  const temporary = `${file}.${randomBytes(6).toString("hex")}.tmp`;
+  try {
+    writeFileSync(temporary, JSON.stringify(download), { mode: 0o600 });
+    renameSync(temporary, file);
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}
