@@ -106,7 +106,8 @@ async function buildOnce(engine: Engine, options: BuildOptions): Promise<BuildRe
   return { ...made, metadata: { ...made.metadata, ...pushed }, sizes: sizesOf(engine, result, solved) };
 }
 
-async function loadDefinition(
+/** Reads the Dockerfile and its ignore file. */
+export async function loadDefinition(
   context: BuildContext,
   emit: EventSink,
 ): Promise<{ dockerfile: Buffer; ignore: IgnoreFile | undefined }> {
@@ -124,7 +125,8 @@ async function loadDefinition(
   return { dockerfile, ignore };
 }
 
-function frontendOptions(
+/** What the frontend has to know of a build. */
+export function frontendOptions(
   options: BuildOptions,
   context: BuildContext,
   named: NamedContexts,
@@ -154,7 +156,12 @@ function frontendOptions(
 }
 
 /** Images are looked up in the store, then in the registry; the progress says which one won. */
-function bridgeOf(engine: Engine, { schedule }: BuildOptions, emit: EventSink, signal: AbortSignal): Bridge {
+export function bridgeOf(
+  engine: Engine,
+  { schedule }: BuildOptions,
+  emit: EventSink,
+  signal: AbortSignal,
+): Bridge {
   return {
     resolveImage: (ref, { platform, name }) =>
       internalStep(emit, name, async (step) => {

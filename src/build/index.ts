@@ -1,4 +1,12 @@
 export { type BuildResult, build } from "./build.ts";
+export {
+  type CalledFile,
+  type CallOptions,
+  type CheckResult,
+  checkBuild,
+  outlineBuild,
+  targetsOfBuild,
+} from "./call.ts";
 export type { BuildOptions } from "./options.ts";
 export { type PlanOptions, plan } from "./plan.ts";
 export type { SizeReport, StageReport } from "./report.ts";

@@ -23,7 +23,7 @@ export function suggest(
     const candidate = ignoreCase ? option.toLowerCase() : option;
     if (candidate === wanted) return undefined;
     if (Math.abs(candidate.length - wanted.length) >= least) continue;
-    const distance = editDistance(wanted, candidate);
+    const distance = isSwap(wanted, candidate) ? 1 : editDistance(wanted, candidate);
     if (distance < least) {
       least = distance;
       best = ignoreCase ? inCaseOf(option, value) : option;
@@ -45,6 +45,16 @@ export function didYouMean(
 ) {
   const match = suggest(value, options, how);
   return match === undefined ? undefined : `did you mean ${match}?`;
+}
+
+/** Whether two neighbours changed places, which is one slip of the fingers though two edits. */
+function isSwap(a: string, b: string): boolean {
+  if (a.length !== b.length) return false;
+  let at = 0;
+  while (at < a.length && a[at] === b[at]) at++;
+  return (
+    at + 1 < a.length && a[at] === b[at + 1] && a[at + 1] === b[at] && a.slice(at + 2) === b.slice(at + 2)
+  );
 }
 
 /** Levenshtein's distance, by one row of the table. */

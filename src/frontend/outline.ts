@@ -1,7 +1,14 @@
 import type { SourceRange } from "../core/index.ts";
-import { checkOptionsOf, expandWord, type Stage } from "../dockerfile/index.ts";
+import { checkOptionsOf, expandWord, type Stage, shownWarnings, type Warning } from "../dockerfile/index.ts";
 import { allCapabilities } from "./capabilities.ts";
-import { type ConvertedDockerfile, convertDockerfile, parseOwnSyntax, readDockerfile } from "./frontend.ts";
+import {
+  type ConvertedDockerfile,
+  checkArgument,
+  convertDockerfile,
+  lintFailure,
+  parseOwnSyntax,
+  readDockerfile,
+} from "./frontend.ts";
 import type { LentThing, StageNotes } from "./stage-state.ts";
 import type { Bridge, FrontendOptions } from "./types.ts";
 
@@ -75,14 +82,17 @@ export async function outlineDockerfile(
   bridge: Bridge,
 ): Promise<Outline> {
   const dockerfile = parseOwnSyntax(content, options.file);
-  checkOptionsOf(dockerfile);
+  const checks = checkOptionsOf(dockerfile, options.buildArgs?.[checkArgument]);
+  const warnings: Warning[] = [];
   const converted = await convertDockerfile(
     dockerfile,
     content,
     { ...options, capabilities: allCapabilities },
     bridge,
-    [],
+    warnings,
   );
+  const shown = checks.error ? shownWarnings(warnings, dockerfile, checks) : [];
+  if (shown.length > 0) throw lintFailure(converted.source, shown);
   const target = converted.graph.stages[converted.graph.target]!;
   const chain = stagesBelow(target, converted);
   const args = inOrder(firstOfName(chain.flatMap((stage) => argsOf(stage, converted))));

@@ -1,87 +1,31 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { test } from "node:test";
 import { newerChecks } from "../../reference/differences.ts";
-import { BuildError, type Digest, digestOf, readIgnoreFile } from "../core/index.ts";
+import { BuildError, type Digest, digestOf } from "../core/index.ts";
 import { encodeConfig } from "../image/index.ts";
 import { inOrder, marshalDefinition } from "../llb/index.ts";
-import {
-  allCapabilities,
-  type Bridge,
-  dockerfileToLlb,
-  type FrontendOptions,
-  type FrontendResult,
-} from "./index.ts";
+import { dockerfileToLlb, type FrontendOptions, type FrontendResult } from "./index.ts";
 import { definitionSource, dockerignoreSource } from "./testing/internal-sources.ts";
-
-/** What a real BuildKit made of the Dockerfiles in `reference/cases`: see `reference/`. */
-interface Recorded {
-  readonly inputs: {
-    readonly dockerfile: string;
-    readonly dockerignore?: string;
-    readonly target?: string;
-    readonly buildArgs?: Readonly<Record<string, string>>;
-    readonly labels?: Readonly<Record<string, string>>;
-  };
-  readonly session?: string;
-  readonly vertices: readonly { digest: Digest; name: string; inputs?: readonly Digest[] }[];
-  readonly warnings: readonly { readonly short: string }[];
-  readonly failure?: string;
-  readonly llb?: { readonly digestMapping: Readonly<Record<Digest, string>> };
-  readonly config?: { readonly history: readonly unknown[] };
-}
-
-const directory = join(import.meta.dirname, "../../reference/recorded");
-
-function read<T>(name: string): T {
-  return JSON.parse(readFileSync(join(directory, name), "utf8")) as T;
-}
-
-function recordedBridge(lookUps: Map<string, Digest>): Bridge {
-  const { images } = read<{ images: readonly { reference: string; config: object }[] }>("bases.json");
-  return {
-    resolveImage(ref, { name, vertex }) {
-      lookUps.set(name, vertex);
-      const found = images.find(({ reference }) => reference === ref);
-      if (found === undefined) throw new BuildError("not-found", `${ref}: not recorded`);
-      const digest = ref.slice(ref.indexOf("@") + 1) as Digest;
-      return Promise.resolve({ ref, digest, config: Buffer.from(JSON.stringify(found.config)) });
-    },
-  };
-}
-
-function optionsOf({ inputs, session }: Recorded): FrontendOptions {
-  const { target, buildArgs, labels, dockerignore } = inputs;
-  return {
-    file: "Dockerfile",
-    buildPlatform: { os: "linux", architecture: "amd64" },
-    imageResolveMode: "local",
-    capabilities: allCapabilities,
-    ...(session !== undefined && { sessionId: session }),
-    ...(target !== undefined && { target }),
-    ...(buildArgs !== undefined && { buildArgs }),
-    ...(labels !== undefined && { labels }),
-    ...(dockerignore !== undefined && { excludePatterns: readIgnoreFile(dockerignore).patterns }),
-  };
-}
+import {
+  type Recorded,
+  readRecorded,
+  recordedBridge,
+  recordedNames,
+  recordedOptions,
+} from "./testing/recorded.ts";
 
 /** Vertices that are no part of the graph: look-ups and exports. */
 const besides =
   /^(\[internal\] load (metadata|build definition|\.dockerignore)|exporting |resolving provenance)/;
 
-const cases = existsSync(directory)
-  ? readdirSync(directory)
-      .filter((name) => name !== "bases.json")
-      .sort()
-  : [];
+const cases = recordedNames();
 
 test("there is something to compare with", () => assert.ok(cases.length > 50));
 
 for (const name of cases) {
-  const recorded = read<Recorded>(name);
+  const recorded = readRecorded(name);
   test(`${name}: digests, image configuration and history are BuildKit's`, async () => {
-    const options = optionsOf(recorded);
+    const options = recordedOptions(recorded);
     const lookUps = new Map<string, Digest>();
     const result = await dockerfileToLlb(recorded.inputs.dockerfile, options, recordedBridge(lookUps)).catch(
       (error: unknown) => error,

@@ -72,6 +72,12 @@ export const buildFlags: readonly Flag[] = [
   { name: "load", help: "keep the image in the local store; that is the default" },
   { name: "push", help: "push the image under each of its names" },
   {
+    name: "call",
+    value: "METHOD",
+    help: "answer check, outline or targets instead of building [,format=json]",
+  },
+  { name: "check", help: "the same as --call check: warn, and build nothing" },
+  {
     name: "cache-from",
     value: "",
     many: true,
@@ -97,8 +103,6 @@ export const buildFlags: readonly Flag[] = [
     refused: `${later}; images have none meanwhile`,
     accepted: ["false"],
   },
-  { name: "call", value: "", help: "", refused: later },
-  { name: "check", help: "", refused: later },
   { name: "rm", help: "", refused: "no intermediate containers are kept", accepted: ["true"] },
   { name: "force-rm", help: "", refused: "no intermediate containers are kept", accepted: ["true"] },
   { name: "compress", help: "", refused: "the context is read where it is, not sent", accepted: ["false"] },

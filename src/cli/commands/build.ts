@@ -8,6 +8,7 @@ import { createDisplay, progressKind, stderrTerminal, stdoutTerminal } from "../
 import { legacyDisplay } from "../progress/legacy.ts";
 import { stageTable } from "../stage-table.ts";
 import { counted, shortId } from "../text-table.ts";
+import { callRequestOf, runCall } from "./build-call.ts";
 import { buildFlags } from "./build-flags.ts";
 import { type Schedule, scheduleOf } from "./build-schedule.ts";
 import { stepOptions } from "./build-steps.ts";
@@ -43,6 +44,8 @@ async function runBuild(call: Call, schedule: Schedule): Promise<number> {
   );
   const options = { ...optionsOf(call), ...(await stepOptions(call)) };
   const terminal = stderrTerminal();
+  const request = callRequestOf(call);
+  if (request !== undefined) return runCall(request, options, createDisplay(kind, terminal), terminal);
   const classic = schedule === "legacy" && kind === "auto";
   const display = classic ? legacyDisplay(stdoutTerminal(), options.context) : createDisplay(kind, terminal);
   const warnings: WarningEvent[] = [];
