@@ -1,33 +1,32 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
-import { BuildError, type EventSink, type IgnoreFile } from "../core/index.ts";
-import { type ExportResult, exportResult, type Output } from "../exporter/index.ts";
-import {
-  type Bridge,
-  dockerfileToLlb,
-  type FrontendOptions,
-  type FrontendResult,
-} from "../frontend/index.ts";
+import { BuildError, type EventSink, type IgnoreFile, type Platform } from "../core/index.ts";
+import type { Bridge, FrontendOptions, FrontendResult } from "../frontend/index.ts";
 import type { LentDirectory } from "../ops/index.ts";
 import { type BuildContext, openContext, readDockerfile, readIgnore } from "./context.ts";
 import { type Engine, openEngine } from "./engine.ts";
 import { entitlementsOf, lend } from "./lent.ts";
 import { type NamedContexts, readNamedContexts } from "./named-contexts.ts";
 import type { BuildOptions } from "./options.ts";
+import { exportAll, summary } from "./outputs.ts";
 import { checkPush, pushAll } from "./push.ts";
 import { type SizeReport, sizeReport } from "./report.ts";
 import { openSolver, type SolvedBuild, solve } from "./solve.ts";
 import { internalStep } from "./steps.ts";
+import { convertForPlatforms, emitWarnings, exportSource, makesIndex } from "./targets.ts";
 
 /** What a build made. */
 export interface BuildResult {
-  /** Digest of the image's configuration; undefined for outputs that are files alone. */
+  /** Digest of the image's configuration, or of the index of several; undefined for outputs that are files alone. */
   readonly imageId: string | undefined;
   /** Normalised names that the image has now. */
   readonly names: readonly string[];
   /** Content of `--metadata-file`. */
   readonly metadata: Readonly<Record<string, unknown>>;
+  /** Of the first platform. */
   readonly sizes: SizeReport;
+  /** Each platform that was built for, in the order in which they were given. */
+  readonly platforms: readonly { readonly platform: Platform; readonly sizes: SizeReport }[];
 }
 
 /** A build that was overtaken by garbage collection starts again; under a lease this cannot happen twice. */
@@ -82,28 +81,31 @@ async function buildOnce(engine: Engine, options: BuildOptions): Promise<BuildRe
   const { dockerfile, ignore } = await loadDefinition(context, emit);
   const named = readNamedContexts(options.buildContexts ?? {}, cwd);
   const frontend = frontendOptions(options, context, named, ignore);
-  const result = await dockerfileToLlb(dockerfile, frontend, bridgeOf(engine, options, emit, signal));
-  for (const { rule, message, ranges, url } of result.warnings)
-    emit({
-      kind: "warning",
-      level: 1,
-      short: message,
-      file: context.dockerfileName,
-      ranges,
-      ...(rule === undefined ? {} : { rule }),
-      ...(url === undefined ? {} : { url }),
-    });
+  const bridge = bridgeOf(engine, options, emit, signal);
+  const results = await convertForPlatforms(dockerfile, options, frontend, bridge);
+  emitWarnings(results, context.dockerfileName, emit);
   const directories = lentDirectories(context, named, ignore);
-  const solver = openSolver(engine, result, directories, options, { signal, emit, session });
+  const solver = openSolver(engine, results, directories, options, { signal, emit, session });
   if (options.schedule === "legacy") {
     const { solveInOrder } = await import("./legacy.ts");
+    const [result] = results;
+    if (result === undefined || makesIndex(options))
+      throw new BuildError("invalid-argument", "the classic builder makes images for one platform", {
+        hint: "leave --builder legacy and DOCKER_BUILDKIT=0 out",
+      });
     await solveInOrder(engine, solver, result, options, { signal, emit });
   }
-  const solved = await solve(solver, result, options);
-  const exported = await exportAll(engine, solved, options, emit, signal);
+  const solved = await solve(solver, results, options);
+  const source = exportSource(results, solved, makesIndex(options));
+  const exported = await exportAll(engine, source, options, emit, signal);
   const made = summary(exported);
-  const pushed = options.push ? await pushAll(engine, outputsOf(options), exported, emit, signal) : {};
-  return { ...made, metadata: { ...made.metadata, ...pushed }, sizes: sizesOf(engine, result, solved) };
+  const pushed = await pushAll(engine, options, exported, emit, signal);
+  const platforms = results.map((result, i) => ({
+    platform: result.platform,
+    sizes: sizesOf(engine, result, solved[i]!),
+  }));
+  const { sizes } = platforms[0]!;
+  return { ...made, metadata: { ...made.metadata, ...pushed }, sizes, platforms };
 }
 
 /** Reads the Dockerfile and its ignore file. */
@@ -132,7 +134,7 @@ export function frontendOptions(
   named: NamedContexts,
   ignore: IgnoreFile | undefined,
 ): FrontendOptions {
-  const { target, buildArgs, labels, platform, network, noCache, extraHosts, sourceDateEpoch } = options;
+  const { target, buildArgs, labels, network, noCache, extraHosts, sourceDateEpoch } = options;
   const { shmSize, ulimits, cgroupParent } = options;
   return {
     file: context.dockerfileName,
@@ -143,7 +145,6 @@ export function frontendOptions(
     ...(target === undefined ? {} : { target }),
     ...(buildArgs === undefined ? {} : { buildArgs }),
     ...(labels === undefined ? {} : { labels }),
-    ...(platform === undefined ? {} : { platform }),
     ...(network === undefined ? {} : { network }),
     ...(noCache === undefined ? {} : { noCache }),
     ...(extraHosts === undefined ? {} : { extraHosts }),
@@ -187,71 +188,6 @@ function lentDirectories(
   directories.set("context", { directory: context.root, ...(ignore === undefined ? {} : { ignore }) });
   for (const [name, directory] of named.directories) directories.set(name, { directory });
   return directories;
-}
-
-async function exportAll(
-  engine: Engine,
-  { draft }: SolvedBuild,
-  options: BuildOptions,
-  emit: EventSink,
-  signal: AbortSignal,
-): Promise<readonly ExportResult[]> {
-  const results: ExportResult[] = [];
-  for (const output of outputsOf(options)) {
-    const result = await internalStep(emit, exportName(output), async (step) => {
-      const exported = await exportResult(draft, output, engine.store, {
-        signal,
-        ...(options.tags === undefined ? {} : { names: options.tags }),
-        ...(options.stdout === undefined ? {} : { stdout: options.stdout }),
-        ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-      });
-      if (exported.image !== undefined) step.status(`writing image ${exported.image.id}`, 0, { done: true });
-      for (const name of exported.names) step.status(`naming to ${name}`, 0, { done: true });
-      for (const path of exported.skipped)
-        step.status(`left out, it cannot be a file here: ${path}`, 0, { done: true });
-      return exported;
-    });
-    if (output.type === "image") checkComplete(engine, result);
-    results.push(result);
-  }
-  return results;
-}
-
-function outputsOf({ outputs }: BuildOptions): readonly Output[] {
-  return outputs ?? [{ type: "image", names: [] }];
-}
-
-function exportName(output: Output): string {
-  switch (output.type) {
-    case "image":
-      return "exporting to image";
-    case "oci":
-    case "docker":
-      return `exporting to ${output.type} image format`;
-    case "tar":
-      return "exporting to a tar of the root filesystem";
-    case "local":
-      return "exporting to client directory";
-  }
-}
-
-/**
- * A build without a lease may be overtaken by garbage collection. Its image is named by now, so collection from here on
- * leaves it alone; what went before is missed here.
- */
-function checkComplete({ store }: Engine, { image }: ExportResult): void {
-  const blobs =
-    image === undefined ? [] : [image.manifestDescriptor, image.manifest.config, ...image.manifest.layers];
-  if (blobs.some(({ digest }) => store.content.stat(digest) === undefined))
-    throw new BuildError("aborted", "part of the image was removed while the build was using it");
-}
-
-function summary(results: readonly ExportResult[]): Omit<BuildResult, "sizes"> {
-  return {
-    imageId: results.find(({ image }) => image !== undefined)?.image?.id,
-    names: [...new Set(results.flatMap(({ names }) => names))],
-    metadata: Object.assign({}, ...results.map(({ metadata }) => metadata)),
-  };
 }
 
 function sizesOf(engine: Engine, result: FrontendResult, { snapshots }: SolvedBuild): SizeReport {

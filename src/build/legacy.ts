@@ -66,7 +66,9 @@ export async function solveInOrder(
     const { edge } = state;
     const last = edge === undefined ? undefined : await solveEdge(solver, edge);
     const draft = await draftOf(solver, state, options);
-    const { image } = await exportResult(draft, { type: "image", names: [] }, engine.store, run);
+    const source = { platforms: [{ platform: result.platform, draft }], index: false };
+    const exported = await exportResult(source, { type: "image", names: [] }, engine.store, run);
+    const image = exported.image?.images[0];
     if (image === undefined) return undefined;
     // An instruction that made nothing but configuration is cached when its image is there.
     const isNew = !solved.has(edge?.vertex.digest);

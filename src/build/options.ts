@@ -1,6 +1,6 @@
 import type { Writable } from "node:stream";
 import type { EventSink, Platform } from "../core/index.ts";
-import type { Output } from "../exporter/index.ts";
+import type { Annotation, Output } from "../exporter/index.ts";
 import type { SecretSource, SshSource } from "../session/index.ts";
 
 /** A build, as `stagewright build` has it. Paths are relative to `cwd`. */
@@ -28,7 +28,8 @@ export interface BuildOptions {
   readonly noCache?: boolean | readonly string[];
   /** Ask the registry for newer base images. */
   readonly pull?: boolean;
-  readonly platform?: Platform;
+  /** Platforms of the image; this machine's when left out. Several make an index. */
+  readonly platforms?: readonly Platform[];
   readonly network?: "default" | "none" | "host";
   /** Lines for the steps' /etc/hosts; `host-gateway` as address is the machine that builds. */
   readonly extraHosts?: readonly { readonly host: string; readonly ip: string }[];
@@ -46,7 +47,9 @@ export interface BuildOptions {
   readonly cgroupParent?: string;
   /** Where the result goes; the local store when left out. */
   readonly outputs?: readonly Output[];
-  /** Whether the image is pushed under each of its names once it is in the local store. */
+  /** Beside those of the outputs. */
+  readonly annotations?: readonly Annotation[];
+  /** Whether each `type=image` is pushed under its names once it is in the local store, whatever it says itself. */
   readonly push?: boolean;
   /** Where a `dest` of `-` goes. */
   readonly stdout?: Writable;

@@ -1,13 +1,15 @@
+import type { Platform } from "../core/index.ts";
 import { type BuildPlan, planDockerfile } from "../frontend/index.ts";
 import { openContext, readDockerfile } from "./context.ts";
 import { readNamedContexts } from "./named-contexts.ts";
 import type { BuildOptions } from "./options.ts";
 
 /** What a plan needs to know of a build. */
-export type PlanOptions = Pick<
-  BuildOptions,
-  "context" | "file" | "cwd" | "target" | "buildArgs" | "buildContexts" | "platform"
->;
+export interface PlanOptions
+  extends Pick<BuildOptions, "context" | "file" | "cwd" | "target" | "buildArgs" | "buildContexts"> {
+  /** One platform: stages may differ between them. */
+  readonly platform?: Platform;
+}
 
 /** Which stages and steps a build would run, which it would skip, and why. Touches nothing but the Dockerfile. */
 export function plan(options: PlanOptions): BuildPlan {

@@ -31,7 +31,7 @@ export type BuildSolver = Solver<LlbVertex, Ref>;
 /** The solver of one build, for all edges that are asked for in it. */
 export function openSolver(
   engine: Engine,
-  result: FrontendResult,
+  results: readonly FrontendResult[],
   directories: ReadonlyMap<string, LentDirectory>,
   options: BuildOptions,
   run: {
@@ -60,7 +60,7 @@ export function openSolver(
     elsewhere: (source: string, known: boolean) =>
       elsewhere(source, known, {
         context: directories.get("context")?.directory,
-        stages: result.stages,
+        stages: results.flatMap(({ stages }) => stages),
         layers: store.layers,
         async snapshotOf(stage) {
           const ref = stage.edge === undefined ? undefined : await peek(solver, stage.edge);
@@ -80,8 +80,25 @@ export function openSolver(
   return solver;
 }
 
-/** Runs what the target needs and the cache does not have. */
+/** Runs what the targets need and the cache does not have; what several graphs share runs once. */
 export async function solve(
+  solver: BuildSolver,
+  results: readonly FrontendResult[],
+  options: BuildOptions,
+): Promise<readonly SolvedBuild[]> {
+  const solved = await Promise.allSettled(results.map((result) => solveOne(solver, result, options)));
+  const failures = solved.flatMap((one) => (one.status === "rejected" ? [one.reason as unknown] : []));
+  // The first failure ends the other graphs too: that they were stopped is not what went wrong.
+  const cause = failures.find((error) => !isCancellation(error)) ?? failures[0];
+  if (cause !== undefined) throw cause;
+  return solved.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+}
+
+function isCancellation(error: unknown): boolean {
+  return error instanceof BuildError ? error.code === "canceled" : (error as Error)?.name === "AbortError";
+}
+
+async function solveOne(
   solver: BuildSolver,
   result: FrontendResult,
   options: BuildOptions,

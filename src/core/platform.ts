@@ -45,6 +45,18 @@ export function parsePlatform(text: string): Platform {
   return normalise(first, second, third);
 }
 
+/**
+ * Parses what `--platform` takes: platforms with commas between them, `local` for this machine. Each is given once.
+ * Throws `invalid-argument`.
+ */
+export function parsePlatforms(text: string): readonly Platform[] {
+  const platforms = text.split(",").map((part) => {
+    const name = part.trim();
+    return name.toLowerCase() === "local" ? hostPlatform() : parsePlatform(name);
+  });
+  return [...new Map(platforms.map((platform) => [formatPlatform(platform), platform])).values()];
+}
+
 function normalise(os: string, arch: string, given: string | undefined): Platform {
   const [architecture, fallback] = architectures[arch] ?? [arch];
   let variant = given ?? fallback;

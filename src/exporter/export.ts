@@ -1,12 +1,21 @@
-import { randomBytes } from "node:crypto";
-import { createReadStream, lstatSync, mkdirSync, renameSync, rmSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { lstatSync } from "node:fs";
+import { resolve } from "node:path";
 import type { Writable } from "node:stream";
 import type { ContentStore } from "../content/index.ts";
-import { BuildError, type Bytes, type Digest, formatReference, parseReference } from "../core/index.ts";
-import { type Image, type ImageDraft, imageFromSnapshot, imageRecordOf } from "../image/index.ts";
+import {
+  BuildError,
+  type Bytes,
+  type Digest,
+  formatReference,
+  hostPlatform,
+  parseReference,
+  platformMatches,
+} from "../core/index.ts";
+import { imageRecordOf } from "../image/index.ts";
 import type { LayerStore } from "../layer/index.ts";
-import type { NameStore } from "../names/index.ts";
+import type { NameStore, NewImageRecord } from "../names/index.ts";
+import type { Annotation } from "./annotations.ts";
+import { type CommittedImage, commitImage, type ExportSource, platformObject } from "./commit.ts";
 import type { Output } from "./output.ts";
 
 export interface ExportStores {
@@ -18,6 +27,8 @@ export interface ExportStores {
 export interface ExportOptions {
   /** Names given by `-t`; added to those of the output. */
   readonly names?: readonly string[];
+  /** Given by `--annotation`; added to those of the output. */
+  readonly annotations?: readonly Annotation[];
   /** Where `dest=-` goes. */
   readonly stdout?: Writable;
   /** Relative destinations are below this directory; the current one when left out. */
@@ -25,9 +36,9 @@ export interface ExportOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What an export made. `image` is absent for `tar` and `local`, which carry files alone. */
+/** What an export made. `image` is absent for outputs that carry files alone. */
 export interface ExportResult {
-  readonly image?: Image;
+  readonly image?: CommittedImage;
   /** Normalised names of the image. */
   readonly names: readonly string[];
   /** Paths that the destination cannot hold (devices in `local`). */
@@ -38,115 +49,121 @@ export interface ExportResult {
 
 /** Brings the result of a build where `output` says. Files appear whole, by rename. */
 export async function exportResult(
-  draft: ImageDraft,
+  source: ExportSource,
   output: Output,
   stores: ExportStores,
   options: ExportOptions = {},
 ): Promise<ExportResult> {
-  if (output.type === "tar" || output.type === "local")
-    return await exportFiles(draft, output, stores, options);
-  const image = await imageFromSnapshot(draft, stores, options.signal);
-  const given = [...(options.names ?? []), ...output.names].map((name) =>
-    formatReference(parseReference(name)),
-  );
-  const names = [...new Set(given)];
-  if (output.type === "image") await nameImage(image, names, stores);
-  else await exportArchive(image, names, output, stores.content, options);
+  if (output.type === "cacheonly") return { names: [], skipped: [], metadata: {} };
+  if (output.type === "tar" || output.type === "local") {
+    const { exportFiles } = await import("./files.ts");
+    return { names: [], skipped: await exportFiles(source, output, stores, options), metadata: {} };
+  }
+  if (output.type === "docker") refuseIndex(source);
+  const { annotations = [], signal } = options;
+  const image = await commitImage(source, output.image ?? {}, annotations, stores, signal);
+  const names = namesFor(output, options);
+  if (output.type !== "image") await exportArchive(image, names, output, stores.content, options);
+  else if (output.push?.byDigest || output.store === false) await keepUnnamed(image, stores);
+  else await nameImage(image, names, stores);
   return { image, names, skipped: [], metadata: imageMetadata(image, names) };
 }
 
+/** Names of the output and of `-t`, each once. What is pushed by digest has those of its output: `-t` has tags. */
+function namesFor(output: Extract<Output, { names: readonly string[] }>, options: ExportOptions): string[] {
+  const byDigest = output.type === "image" && output.push?.byDigest;
+  const given =
+    byDigest && output.names.length > 0 ? output.names : [...(options.names ?? []), ...output.names];
+  return [...new Set(given.map((name) => formatReference(parseReference(name))))];
+}
+
+function refuseIndex({ index }: ExportSource): void {
+  if (index)
+    throw new BuildError(
+      "invalid-argument",
+      "docker exporter does not support exporting manifest lists, use the oci exporter instead",
+      { hint: "write type=oci, or build for one platform" },
+    );
+}
+
 /** A name promises an image that a power failure does not take away, so the image is on disk first. */
-async function nameImage(image: Image, names: readonly string[], stores: ExportStores): Promise<void> {
+async function nameImage(
+  image: CommittedImage,
+  names: readonly string[],
+  stores: ExportStores,
+): Promise<void> {
   // The layers' sync covers the whole filesystem: what the content store then flushes is clean already.
   await stores.layers.sync();
   await stores.content.sync();
-  const record = imageRecordOf(image);
+  const record = recordOf(image);
   if (names.length === 0) await stores.names.set(undefined, record);
   for (const name of names) await stores.names.set(name, record);
 }
 
+/** An image that is only pushed is kept until the next prune, so that a second push sends nothing. */
+function keepUnnamed(image: CommittedImage, stores: ExportStores): Promise<void> {
+  return nameImage(image, [], stores);
+}
+
+/** An index is used by the manifest for this machine, or by its first one. */
+function recordOf({ target, images, platforms }: CommittedImage): NewImageRecord {
+  const own = platforms.findIndex((platform) => platformMatches(platform, hostPlatform()));
+  const image = images[Math.max(0, own)]!;
+  return { ...imageRecordOf(image), target };
+}
+
 async function exportArchive(
-  image: Image,
+  { target }: CommittedImage,
   names: readonly string[],
   output: Extract<Output, { type: "oci" | "docker" }>,
   content: ContentStore,
   options: ExportOptions,
 ): Promise<void> {
   const { replaceFile, saveArchive, writeLayout } = await import("../image/archive/index.ts");
-  const images = [{ target: image.target, names }];
-  const dest = destination(output.dest, options);
+  const images = [{ target, names }];
+  const { dest: given = "-" } = output;
+  const dest = destination(given, options);
   if (output.type === "oci" && !output.tar) {
     if (lstatSync(dest, { throwIfNoEntry: false })?.isFile())
       throw new BuildError("failed-precondition", `${output.dest} is a file, not a directory`);
     return await writeLayout(dest, images, content, options.signal);
   }
   const archive = saveArchive(images, output.type, content, options.signal);
-  if (output.dest === "-") await toStdout(archive, options);
+  if (given === "-") await toStdout(archive, options);
   else {
-    checkFile(dest, output.dest);
+    checkFile(dest, given);
     await replaceFile(dest, archive);
   }
 }
 
-async function exportFiles(
-  draft: ImageDraft,
-  output: Extract<Output, { type: "tar" | "local" }>,
-  stores: ExportStores,
-  options: ExportOptions,
-): Promise<ExportResult> {
-  const rootfs = await stores.layers.rootfs(draft.snapshot);
-  const how = {
-    ...(draft.epoch === undefined ? {} : { epoch: draft.epoch }),
-    ...(options.signal === undefined ? {} : { signal: options.signal }),
-  };
-  const nothing = { names: [], skipped: [], metadata: {} };
-  const dest = destination(output.dest, options);
-  if (output.type === "local") {
-    const { writeDirectory } = await import("./directory.ts");
-    return { ...nothing, skipped: await writeDirectory(rootfs, dest, how) };
-  }
-  const toStream = output.dest === "-";
-  if (!toStream) checkFile(dest, output.dest);
-  const file = toStream ? stores.content.temporary() : `${dest}.${randomBytes(6).toString("hex")}.tmp`;
-  try {
-    if (!toStream) mkdirSync(dirname(dest), { recursive: true });
-    const { writeRootfsTar } = await import("./rootfs-tar.ts");
-    await writeRootfsTar(rootfs, file, how);
-    if (toStream) await toStdout(createReadStream(file), options);
-    else renameSync(file, dest);
-  } finally {
-    rmSync(file, { force: true });
-  }
-  return nothing;
-}
-
-function destination(dest: string, options: ExportOptions): string {
+export function destination(dest: string, options: ExportOptions): string {
   return resolve(options.cwd ?? process.cwd(), dest);
 }
 
-function checkFile(path: string, shown: string): void {
+export function checkFile(path: string, shown: string): void {
   if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory())
     throw new BuildError("failed-precondition", `${shown} is a directory; the output is one file`, {
       hint: "name a file, or use tar=false or type=local for a directory",
     });
 }
 
-async function toStdout(data: Bytes, { stdout, signal }: ExportOptions): Promise<void> {
+export async function toStdout(data: Bytes, { stdout, signal }: ExportOptions): Promise<void> {
   if (stdout === undefined) throw new BuildError("internal", "dest=- needs a stream to write to");
   const { pipeline } = await import("node:stream/promises");
   await pipeline(data, stdout, { end: false, ...(signal === undefined ? {} : { signal }) });
 }
 
-/** As buildx writes it into `--metadata-file`. */
-function imageMetadata(image: Image, names: readonly string[]): Readonly<Record<string, unknown>> {
-  const { os, architecture, variant } = image.config;
+/** As buildx writes it into `--metadata-file`. An index has no configuration of its own. */
+function imageMetadata(
+  { target, images, platforms }: CommittedImage,
+  names: readonly string[],
+): Readonly<Record<string, unknown>> {
+  const [image] = images;
+  const single = image !== undefined && target.digest === image.manifestDescriptor.digest;
   return {
-    "containerimage.config.digest": image.id satisfies Digest,
-    "containerimage.descriptor": {
-      ...image.manifestDescriptor,
-      platform: { architecture, os, ...(variant ? { variant } : {}) },
-    },
-    "containerimage.digest": image.target.digest,
+    ...(single ? { "containerimage.config.digest": image.id satisfies Digest } : {}),
+    "containerimage.descriptor": single ? { ...target, platform: platformObject(platforms[0]!) } : target,
+    "containerimage.digest": target.digest,
     ...(names.length === 0 ? {} : { "image.name": names.join(",") }),
   };
 }

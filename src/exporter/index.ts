@@ -1,7 +1,13 @@
+export type { Annotation, AnnotationKind } from "./annotations.ts";
+export { parseAnnotation } from "./annotations.ts";
+export type { CommittedImage, ExportSource, PlatformDraft } from "./commit.ts";
 export { type ExportOptions, type ExportResult, type ExportStores, exportResult } from "./export.ts";
+export type { ImageAttributes, PushAttributes } from "./image-attributes.ts";
 export { type Output, parseOutput } from "./output.ts";
 export type { PushedImage, PushImageOptions } from "./push.ts";
 
 // Loaded on demand: most builds push nothing.
 export const pushImage: typeof import("./push.ts").pushImage = async (...call) =>
   (await import("./push.ts")).pushImage(...call);
+export const pushCommitted: typeof import("./push.ts").pushCommitted = async (...call) =>
+  (await import("./push.ts")).pushCommitted(...call);

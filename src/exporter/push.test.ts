@@ -14,7 +14,7 @@ import {
   startRegistryProxy,
 } from "../registry/testing/index.ts";
 import { exportResult, type PushImageOptions, pushImage } from "./index.ts";
-import { draftOf, has, makeLayer, temporaryStore, twoLayers } from "./testing/fixture.ts";
+import { draftOf, has, makeLayer, sourceOf, temporaryStore, twoLayers } from "./testing/fixture.ts";
 
 const missing = ["docker-registry", "skopeo", "htpasswd"].filter((tool) => !has(tool));
 
@@ -41,7 +41,7 @@ describe("push to a real registry", { skip: missing.length > 0 && `needs ${missi
   /** Builds an image of these layers under a name of the registry, and pushes it. */
   async function pushed(name: string, of = layers, options: PushImageOptions = {}) {
     const full = `${proxy.host}/${name}`;
-    await exportResult(draftOf(of), { type: "image", names: [full] }, store);
+    await exportResult(sourceOf(draftOf(of)), { type: "image", names: [full] }, store);
     return await pushImage(full, store, client, options);
   }
   const inspect = async (name: string, ...options: string[]) => {
@@ -119,9 +119,9 @@ describe("push to a real registry", { skip: missing.length > 0 && `needs ${missi
   test("an index goes with its manifests; with one of them here, that one goes alone", async () => {
     const manifests: Descriptor[] = [];
     for (const [i, layer] of layers.entries()) {
-      const { image } = await exportResult(draftOf([layer]), { type: "image", names: [] }, store);
+      const { image } = await exportResult(sourceOf(draftOf([layer])), { type: "image", names: [] }, store);
       const platform = { os: "linux", architecture: i === 0 ? "amd64" : "arm64" };
-      manifests.push({ ...image!.manifestDescriptor, platform });
+      manifests.push({ ...image!.images[0]!.manifestDescriptor, platform });
     }
     const name = `${proxy.host}/team/index:1`;
     const put = async (list: readonly unknown[]) => {
@@ -134,11 +134,16 @@ describe("push to a real registry", { skip: missing.length > 0 && `needs ${missi
       return target.digest;
     };
     const digest = await put(manifests);
-    assert.equal((await pushImage(name, store, client)).target.digest, digest);
+    const asItIs = { compression: "uncompressed" } as const;
+    assert.equal((await pushImage(name, store, client, asItIs)).target.digest, digest);
     assert.equal(JSON.parse(await inspect("team/index:1", "--raw")).manifests.length, 2);
+    await pushImage(name, store, client);
+    const [, arm] = JSON.parse(await inspect("team/index:1", "--raw")).manifests;
+    assert.equal(arm.platform.architecture, "arm64");
+    assert.notEqual(arm.digest, manifests[1]!.digest, "its layers are compressed for the way");
     const absent = { ...manifests[1], digest: `sha256:${"1".repeat(64)}` };
     await put([manifests[0], absent]);
-    assert.equal((await pushImage(name, store, client)).target.digest, manifests[0]!.digest);
+    assert.equal((await pushImage(name, store, client, asItIs)).target.digest, manifests[0]!.digest);
   });
 
   test("names that cannot be pushed", async () => {

@@ -5,16 +5,28 @@ import {
   type Digest,
   formatReference,
   mediaTypes,
+  type Platform,
   parseReference,
   type Reference,
 } from "../core/index.ts";
-import { encodeManifest, isIndex, type Manifest, parseManifestOrIndex } from "../image/index.ts";
+import {
+  encodeIndex,
+  encodeManifest,
+  type ImageIndex,
+  isIndex,
+  type Manifest,
+  parseManifestOrIndex,
+  readRecord,
+} from "../image/index.ts";
 import type { FetchedManifest, ImageToPush, PushProgress, RegistryClient } from "../registry/index.ts";
+import type { CommittedImage } from "./commit.ts";
 import type { ExportStores } from "./export.ts";
 
 export interface PushImageOptions {
   /** For layers that the store has uncompressed, which are those of local builds; gzip when left out. */
-  readonly compression?: CompressionAlgorithm;
+  readonly compression?: "uncompressed" | CompressionAlgorithm;
+  /** Only the manifest for this platform goes, of an index. */
+  readonly platform?: Platform;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: PushProgress) => void;
 }
@@ -53,8 +65,37 @@ export async function pushImage(
         hint: "'stagewright images' lists what there is, 'stagewright tag' gives it the name",
       },
     );
+  const { platform } = options;
+  const target =
+    platform === undefined ? record.target : readRecord(stores.content, record, platform).manifestDescriptor;
+  return await send(reference, { target, chosen: record.manifest }, stores, registry, options);
+}
+
+/**
+ * Pushes an image that a build has just put into the content store, whatever names it has there. With `byDigest` it gets
+ * no tag. The caller holds a lease.
+ */
+export function pushCommitted(
+  name: string,
+  { target, images }: CommittedImage,
+  stores: ExportStores,
+  registry: RegistryClient,
+  options: PushImageOptions & { readonly byDigest?: boolean } = {},
+): Promise<PushedImage> {
+  const { domain, path, tag } = parseReference(name);
+  const reference = options.byDigest || tag === undefined ? { domain, path } : { domain, path, tag };
+  return send(reference, { target, chosen: images[0]!.manifestDescriptor }, stores, registry, options);
+}
+
+async function send(
+  reference: Reference,
+  { target: local, chosen }: { readonly target: Descriptor; readonly chosen: Descriptor },
+  stores: ExportStores,
+  registry: RegistryClient,
+  options: PushImageOptions,
+): Promise<PushedImage> {
   const plain = new Map<Digest, Digest>();
-  const image = await prepare(record.target, record.manifest, stores, options, plain);
+  const image = await prepare(local, chosen, stores, options, plain);
   const mountFrom = otherRepositories(reference, stores, plain);
   const { signal, onProgress } = options;
   const { target, uploaded } = await registry.push(reference, image, stores.content, {
@@ -80,10 +121,8 @@ async function prepare(
     return { target: manifest, manifests: [], blobs: blobsOf([manifest]) };
   }
   const here = document.manifests.filter((child) => isComplete(child, stores));
-  if (here.length === document.manifests.length) {
-    const manifests = here.map((child) => read(child, stores));
-    return { target: fetched, manifests, blobs: blobsOf(manifests) };
-  }
+  if (here.length === document.manifests.length)
+    return await wholeIndex(fetched, document, stores, options, plain);
   // A registry refuses an index that names what it does not have; one image alone keeps its own digest.
   const [only] = here.length > 1 ? [] : [read(chosen, stores)];
   if (only !== undefined) return { target: only, manifests: [], blobs: blobsOf([only]) };
@@ -94,6 +133,36 @@ async function prepare(
   const manifests = here.map((child) => read(child, stores));
   const partial = { descriptor: { mediaType: target.mediaType, digest, size }, bytes };
   return { target: partial, manifests, blobs: blobsOf(manifests) };
+}
+
+/** An index that is all here; byte for byte, unless layers of its manifests have to be compressed. */
+async function wholeIndex(
+  fetched: FetchedManifest,
+  index: ImageIndex,
+  stores: ExportStores,
+  options: PushImageOptions,
+  plain: Map<Digest, Digest>,
+): Promise<ImageToPush> {
+  const manifests: FetchedManifest[] = [];
+  for (const child of index.manifests) {
+    const manifest = read(child, stores);
+    const document = parseManifestOrIndex(manifest.bytes, child.digest) as Manifest;
+    manifests.push(await compressedManifest(manifest, document, stores, options, plain));
+  }
+  const blobs = blobsOf(manifests);
+  if (manifests.every(({ descriptor }, i) => descriptor.digest === index.manifests[i]?.digest))
+    return { target: fetched, manifests, blobs };
+  const described = index.manifests.map((child, i) => ({ ...child, ...manifests[i]!.descriptor }));
+  const bytes = encodeIndex(
+    described,
+    index.annotations === undefined ? {} : { annotations: index.annotations },
+  );
+  const { digest, size } = await stores.content.ingestBytes(bytes);
+  return {
+    target: { descriptor: { mediaType: mediaTypes.ociIndex, digest, size }, bytes },
+    manifests,
+    blobs,
+  };
 }
 
 function read(descriptor: Descriptor, { content }: ExportStores): FetchedManifest {
@@ -119,7 +188,8 @@ async function compressedManifest(
   { compression = "gzip", signal }: PushImageOptions,
   plain: Map<Digest, Digest>,
 ): Promise<FetchedManifest> {
-  if (!manifest.layers.some(({ mediaType }) => mediaType === mediaTypes.ociLayer)) return fetched;
+  const isPlain = manifest.layers.some(({ mediaType }) => mediaType === mediaTypes.ociLayer);
+  if (compression === "uncompressed" || !isPlain) return fetched;
   const mediaType = compression === "gzip" ? mediaTypes.ociLayerGzip : mediaTypes.ociLayerZstd;
   const layers: Descriptor[] = [];
   for (const layer of manifest.layers) {

@@ -1,6 +1,6 @@
 import { rmSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
-import type { BytePath } from "../core/index.ts";
+import { type BytePath, bytePathOf } from "../core/index.ts";
 import type { LayerWriter } from "../layer/index.ts";
 import { openLayerWriter } from "../layer/tar/index.ts";
 import type { FoundEntry, Rootfs } from "../snapshot/index.ts";
@@ -14,17 +14,35 @@ export interface RootfsOptions {
 /** After so many entries or bytes the event loop gets its turn. */
 const turn = { entries: 256, bytes: 16 << 20 };
 
-/** Writes a root filesystem as one tar, without whiteouts, into `file`. The file is gone again after a failure. */
+/** A root filesystem, and where it goes: into a directory of its own, or to the top. */
+export interface RootfsTree {
+  readonly rootfs: Rootfs;
+  /** For messages. */
+  readonly name: string;
+  readonly directory?: string;
+  readonly epoch?: number;
+}
+
+/** Writes root filesystems as one tar, without whiteouts, into `file`. The file is gone again after a failure. */
 export async function writeRootfsTar(
-  rootfs: Rootfs,
+  trees: readonly RootfsTree[],
   file: string,
-  options: RootfsOptions = {},
+  signal?: AbortSignal,
 ): Promise<void> {
   const writer = openLayerWriter({ file });
   try {
-    await forEachEntry(rootfs, options, (entry, original) =>
-      addEntry(writer, rootfs, entry, original, options),
-    );
+    for (const { rootfs, directory, epoch } of trees) {
+      const options = {
+        ...(epoch === undefined ? {} : { epoch }),
+        ...(signal === undefined ? {} : { signal }),
+      };
+      const below = directory === undefined ? "" : bytePathOf(directory);
+      if (below !== "")
+        writer.add({ path: below, type: "directory", mode: 0o755, uid: 0, gid: 0, mtime: seconds(epoch) });
+      await forEachEntry(rootfs, options, (entry, original) =>
+        addEntry({ writer, rootfs, below, epoch }, entry, original),
+      );
+    }
     writer.finish();
   } catch (error) {
     writer.abort();
@@ -66,24 +84,35 @@ function firstName(rootfs: Rootfs, entry: FoundEntry, seen: Map<string, BytePath
   return first;
 }
 
+/** A directory that only the export has dates from the epoch, unless there is a better one. */
+function seconds(epoch: number | undefined): number {
+  return epoch === undefined ? 0 : Math.floor(epoch / 1000);
+}
+
+interface Destination {
+  readonly writer: LayerWriter;
+  readonly rootfs: Rootfs;
+  readonly below: BytePath;
+  readonly epoch: number | undefined;
+}
+
 function addEntry(
-  writer: LayerWriter,
-  rootfs: Rootfs,
+  { writer, rootfs, below, epoch }: Destination,
   entry: FoundEntry,
   original: BytePath | undefined,
-  { epoch }: RootfsOptions,
 ): void {
+  const placed = (path: BytePath): BytePath => (below === "" ? path : `${below}/${path}`);
   const inode = entry.type === "hardlink" ? rootfs.inode(entry) : entry;
   const { mode, uid, gid, devMajor, devMinor, xattrs } = inode;
   const common = {
-    path: entry.path,
+    path: placed(entry.path),
     mode,
     uid,
     gid,
-    mtime: epoch === undefined ? inode.mtime : Math.floor(epoch / 1000),
+    mtime: epoch === undefined ? inode.mtime : seconds(epoch),
     ...(xattrs === undefined ? {} : { xattrs }),
   };
-  if (original !== undefined) writer.add({ ...common, type: "hardlink", linkname: original });
+  if (original !== undefined) writer.add({ ...common, type: "hardlink", linkname: placed(original) });
   else if (inode.type === "file") {
     const bytes = inode.layer.open(inode.path);
     try {

@@ -1,5 +1,11 @@
 import type { ContentStore } from "../content/index.ts";
-import { BuildError, type Digest, mediaTypes } from "../core/index.ts";
+import {
+  BuildError,
+  type CompressionAlgorithm,
+  type Descriptor,
+  type Digest,
+  mediaTypes,
+} from "../core/index.ts";
 import type { LayerStore } from "../layer/index.ts";
 import type { Snapshot } from "../snapshot/index.ts";
 import { encodeConfig } from "./config.ts";
@@ -22,25 +28,66 @@ export interface ImageDraft {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
+/** How an image is written; what is left out is OCI's, with layers that are not compressed. */
+export interface ImageForm {
+  readonly compression?: "uncompressed" | CompressionAlgorithm;
+  /** The algorithm's own scale; Docker's level when it is left out. */
+  readonly level?: number;
+  /** Docker's media types instead of OCI's. */
+  readonly docker?: boolean;
+}
+
 /**
  * Makes manifest and configuration for a stack of layers and puts them, and the layers' tars, into the content store.
- * The same draft gives the same bytes, and then nothing is written.
+ * The same draft and form give the same bytes, and then nothing is written.
  */
 export async function imageFromSnapshot(
   draft: ImageDraft,
   stores: { readonly content: ContentStore; readonly layers: LayerStore },
   signal?: AbortSignal,
+  form: ImageForm = {},
 ): Promise<Image> {
   const tars = await Promise.all(draft.snapshot.layers.map((id) => stores.layers.tar(id, signal)));
   const rawConfig = encodeConfig(completeConfig(draft, tars, stores.layers));
   const rawManifest = encodeManifest(
     await stores.content.ingestBytes(rawConfig),
-    tars.map(({ diffId, size }) => ({ mediaType: mediaTypes.ociLayer, digest: diffId, size })),
+    await layersIn(form, tars, stores.layers, signal),
     draft.annotations,
+    form.docker,
   );
-  const descriptor = manifestDescriptorOf(rawManifest);
+  const descriptor = manifestDescriptorOf(rawManifest, form.docker ? mediaTypes.dockerManifest : undefined);
   await stores.content.ingestBytes(rawManifest);
   return imageOf(descriptor, rawManifest, rawConfig);
+}
+
+type LayerForm = Pick<Descriptor, "mediaType" | "digest" | "size">;
+
+/** What the manifest says of the layers. */
+function layersIn(
+  { compression = "uncompressed", level, docker = false }: ImageForm,
+  tars: readonly { readonly diffId: Digest; readonly size: number }[],
+  layers: LayerStore,
+  signal: AbortSignal | undefined,
+): Promise<LayerForm[]> {
+  const mediaType = layerType(compression, docker);
+  return Promise.all(
+    tars.map(async ({ diffId, size }) => ({
+      mediaType,
+      ...(compression === "uncompressed"
+        ? { digest: diffId, size }
+        : await layers.compressed(diffId, compression, signal, level)),
+    })),
+  );
+}
+
+function layerType(compression: NonNullable<ImageForm["compression"]>, docker: boolean): string {
+  if (docker && compression === "zstd")
+    throw new BuildError("invalid-argument", "Docker's media types have no layers compressed with zstd");
+  if (compression === "zstd") return mediaTypes.ociLayerZstd;
+  const [plain, gzip] = docker
+    ? [mediaTypes.dockerLayer, mediaTypes.dockerLayerGzip]
+    : [mediaTypes.ociLayer, mediaTypes.ociLayerGzip];
+  return compression === "gzip" ? gzip : plain;
 }
 
 function completeConfig(

@@ -112,16 +112,20 @@ function isAttestation(descriptor: Descriptor): boolean {
   return descriptor.annotations?.["vnd.docker.reference.type"] === "attestation-manifest";
 }
 
-/** The bytes of a manifest as BuildKit writes them. */
+/** The bytes of a manifest as BuildKit writes them; with `docker` by Docker's own media types. */
 export function encodeManifest(
   config: { readonly digest: Digest; readonly size: number },
   layers: readonly Pick<Descriptor, "mediaType" | "digest" | "size">[],
   annotations: Readonly<Record<string, string>> = {},
+  docker = false,
 ): Buffer {
+  const [manifestType, configType] = docker
+    ? [mediaTypes.dockerManifest, mediaTypes.dockerConfig]
+    : [mediaTypes.ociManifest, mediaTypes.ociConfig];
   const manifest = {
     schemaVersion: 2,
-    mediaType: mediaTypes.ociManifest,
-    config: { mediaType: mediaTypes.ociConfig, digest: config.digest, size: config.size },
+    mediaType: manifestType,
+    config: { mediaType: configType, digest: config.digest, size: config.size },
     layers: layers.length === 0 ? null : layers.map((layer) => orderedDescriptor(layer)),
     ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
   };

@@ -4,12 +4,14 @@ import {
   type Descriptor,
   type Digest,
   digestOf,
+  formatPlatform,
   hostPlatform,
   mediaTypes,
   type Platform,
+  platformMatches,
 } from "../core/index.ts";
 import type { LayerStore } from "../layer/index.ts";
-import type { NewImageRecord } from "../names/index.ts";
+import type { ImageRecord, NewImageRecord } from "../names/index.ts";
 import type { LayerId, Snapshot } from "../snapshot/index.ts";
 import { parseConfig } from "./config.ts";
 import { isIndex, parseManifestOrIndex, selectManifest } from "./manifest.ts";
@@ -61,6 +63,19 @@ export function checkLayerCount(manifest: Manifest, diffIds: readonly Digest[], 
       "invalid-argument",
       `${where}: ${manifest.layers.length} layers in the manifest, ${diffIds.length} in the configuration`,
     );
+}
+
+/** The image that a name means: of an index the manifest for `platform`, or the one in use when it is left out. */
+export function readRecord(content: ContentStore, record: ImageRecord, platform?: Platform): Image {
+  if (platform === undefined) return readImage(content, record.manifest);
+  const image = readImage(content, record.target, platform);
+  const { os, architecture, variant } = image.config;
+  const have = variant ? { os, architecture, variant } : { os, architecture };
+  if (platformMatches(have, platform)) return image;
+  throw new BuildError(
+    "not-found",
+    `${record.name ?? record.target.digest} is for ${formatPlatform(have)}, not for ${formatPlatform(platform)}`,
+  );
 }
 
 /** What the name store keeps of an image. */

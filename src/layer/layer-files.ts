@@ -44,8 +44,8 @@ export interface LayerFiles {
   discard(path: string): void;
 }
 
-/** `""`: the layer; `"over-<hex>"`: the layer when it stands on certain symlinks. */
-export type MemoKind = "" | CompressionAlgorithm | `over-${string}`;
+/** `""`: the layer; `"over-<hex>"`: the layer when it stands on certain symlinks; `"gzip-9"`: made at that level. */
+export type MemoKind = "" | CompressionAlgorithm | `${CompressionAlgorithm}-${number}` | `over-${string}`;
 
 const idPattern = /^[0-9a-f]{32}$/;
 

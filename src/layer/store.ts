@@ -267,18 +267,23 @@ export function openLayerStore(content: ContentStore): LayerStore {
     diffId: Digest,
     algorithm: CompressionAlgorithm,
     signal?: AbortSignal,
+    level?: number,
   ): Promise<Pick<Descriptor, "digest" | "size">> {
-    const memo = files.memo(diffId, algorithm);
+    const kind = level === undefined ? algorithm : (`${algorithm}-${level}` as const);
+    const memo = files.memo(diffId, kind);
     const known = memo === undefined ? undefined : (JSON.parse(memo) as Pick<Descriptor, "digest" | "size">);
     if (known !== undefined && content.stat(known.digest)?.size === known.size) return known;
-    return once(`${algorithm} ${diffId}`, async () => {
+    return once(`${kind} ${diffId}`, async () => {
       if (content.stat(diffId) === undefined)
         throw new BuildError("not-found", `layer content ${diffId} is not in the store`);
       const file = content.temporary();
       try {
-        const blob = await compressFile(content.path(diffId), file, algorithm, { signal });
+        const blob = await compressFile(content.path(diffId), file, algorithm, {
+          signal,
+          ...(level === undefined ? {} : { level }),
+        });
         content.adopt(file, blob);
-        files.remember(diffId, algorithm, JSON.stringify({ digest: blob.digest, size: blob.size }));
+        files.remember(diffId, kind, JSON.stringify({ digest: blob.digest, size: blob.size }));
         return blob;
       } finally {
         rmSync(file, { force: true });

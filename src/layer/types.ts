@@ -147,11 +147,15 @@ export interface LayerStore {
   /** Takes over the files of a finished writer. */
   adoptPacked(packed: PackedLayer): Promise<LayerId>;
   byDiffId(diffId: Digest): LayerId | undefined;
-  /** The compressed form for export and push; made once, in workers, and remembered beside the diffID. */
+  /**
+   * The compressed form for export and push; made once for each level (Docker's when it is left out), in workers, and
+   * remembered beside the diffID. Without a level, a form that was pulled serves too.
+   */
   compressed(
     diffId: Digest,
     algorithm: CompressionAlgorithm,
     signal?: AbortSignal,
+    level?: number,
   ): Promise<Pick<Descriptor, "digest" | "size">>;
   /** Makes what this boot created survive a power failure (syncfs), then says so in the records. */
   sync(): Promise<void>;

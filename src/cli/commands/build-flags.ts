@@ -23,7 +23,12 @@ export const buildFlags: readonly Flag[] = [
   { name: "no-cache", help: "run every step" },
   { name: "no-cache-filter", value: "STAGES", many: true, help: "run every step of these stages" },
   { name: "pull", help: "ask the registry for newer base images" },
-  { name: "platform", value: "OS/ARCH", help: "platform of the image" },
+  {
+    name: "platform",
+    value: "OS/ARCH",
+    many: true,
+    help: "platform of the image; several, with commas between them, make an index",
+  },
   { name: "network", value: "MODE", help: "network of RUN steps: default, none or host" },
   {
     name: "add-host",
@@ -57,7 +62,7 @@ export const buildFlags: readonly Flag[] = [
     short: "o",
     value: "OUT",
     many: true,
-    help: "type=image|oci|docker|tar|local[,dest=PATH], or a directory",
+    help: "type=image|registry|oci|docker|tar|local|cacheonly[,K=V…], or a directory",
   },
   { name: "iidfile", value: "FILE", help: "write the image id to a file" },
   { name: "metadata-file", value: "FILE", help: "write digests and names to a file, as JSON" },
@@ -70,6 +75,12 @@ export const buildFlags: readonly Flag[] = [
   { name: "quiet", short: "q", help: "print nothing but the image id" },
   { name: "root", value: "DIR", help: "the store (default: $STAGEWRIGHT_ROOT)" },
   { name: "load", help: "keep the image in the local store; that is the default" },
+  {
+    name: "annotation",
+    value: "[T:]K=V",
+    many: true,
+    help: "annotation of the image; T: manifest, index, manifest-descriptor, index-descriptor",
+  },
   { name: "push", help: "push the image under each of its names" },
   {
     name: "call",
@@ -85,7 +96,6 @@ export const buildFlags: readonly Flag[] = [
     refused: `${later}; the local cache is always used`,
   },
   { name: "cache-to", value: "", many: true, help: "", refused: `${later}; the local cache is always kept` },
-  { name: "annotation", value: "", many: true, help: "", refused: later },
   { name: "attest", value: "", many: true, help: "", refused: later },
   {
     name: "provenance",

@@ -1,6 +1,12 @@
 import { type BuildOptions, type BuildResult, build } from "../../build/index.ts";
-import { BuildError, familiarReference, parseReference, type WarningEvent } from "../../core/index.ts";
-import { type Output, parseOutput } from "../../exporter/index.ts";
+import {
+  BuildError,
+  familiarReference,
+  formatPlatform,
+  parseReference,
+  type WarningEvent,
+} from "../../core/index.ts";
+import { type Output, parseAnnotation, parseOutput } from "../../exporter/index.ts";
 import type { Call, Command } from "../command.ts";
 import { interruption } from "../interruption.ts";
 import { failedProcess, legacyEnd } from "../legacy-text.ts";
@@ -12,7 +18,7 @@ import { callRequestOf, runCall } from "./build-call.ts";
 import { buildFlags } from "./build-flags.ts";
 import { type Schedule, scheduleOf } from "./build-schedule.ts";
 import { stepOptions } from "./build-steps.ts";
-import { networkOf, pairsOf, platformOf, writeWhole } from "./common.ts";
+import { networkOf, pairsOf, platformsOf, writeWhole } from "./common.ts";
 
 export const command: Command = {
   name: "build",
@@ -76,7 +82,10 @@ async function runBuild(call: Call, schedule: Schedule): Promise<number> {
     process.stdout.write(legacyEnd(result));
   } else if (kind !== "quiet" && kind !== "rawjson") {
     terminal.write(warningText(warnings));
-    terminal.write(`\n${stageTable(result.sizes, madeThing(result, options.outputs ?? []))}`);
+    for (const { platform, sizes } of result.platforms) {
+      const suffix = result.platforms.length > 1 ? ` for ${formatPlatform(platform)}` : "";
+      terminal.write(`\n${stageTable(sizes, `${madeThing(result, options.outputs ?? [])}${suffix}`)}`);
+    }
   }
   const iidFile = call.get("iidfile");
   if (iidFile !== undefined && result.imageId !== undefined) writeWhole(iidFile, result.imageId);
@@ -91,7 +100,6 @@ function optionsOf(call: Call): BuildOptions {
   const buildArgs = pairsOf(call, "build-arg");
   const epoch = buildArgs.SOURCE_DATE_EPOCH ?? process.env.SOURCE_DATE_EPOCH;
   if (epoch !== undefined && epoch !== "") buildArgs.SOURCE_DATE_EPOCH = epoch;
-  const platform = platformOf(call);
   const network = networkOf(call);
   const text = (name: "file" | "target" | "root") => {
     const value = call.get(name);
@@ -107,9 +115,10 @@ function optionsOf(call: Call): BuildOptions {
     noCache: call.is("no-cache") || call.all("no-cache-filter").flatMap((stages) => stages.split(",")),
     pull: call.is("pull"),
     push: call.is("push"),
+    platforms: platformsOf(call),
+    annotations: call.all("annotation").flatMap(parseAnnotation),
     outputs: outputsOf(call),
     ...(epoch === undefined || epoch === "" ? {} : { sourceDateEpoch: secondsOf(epoch) }),
-    ...(platform === undefined ? {} : { platform }),
     ...(network === undefined ? {} : { network }),
     ...text("file"),
     ...text("target"),

@@ -1,5 +1,5 @@
 import { renameSync, rmSync, writeFileSync } from "node:fs";
-import { BuildError, type Platform, parsePlatform, toBuildError } from "../../core/index.ts";
+import { BuildError, type Platform, parsePlatforms, toBuildError } from "../../core/index.ts";
 import { openStore, type Store } from "../../store/index.ts";
 import type { Call, Flag } from "../command.ts";
 
@@ -34,12 +34,15 @@ export function pairsOf(
 export function platformOf(call: Call): Platform | undefined {
   const text = call.get("platform");
   if (text === undefined) return undefined;
-  if (text.includes(","))
-    throw new BuildError(
-      "unimplemented",
-      `--platform ${text}: images for several platforms are not supported yet`,
-    );
-  return parsePlatform(text);
+  const [platform, ...more] = parsePlatforms(text);
+  if (more.length === 0) return platform;
+  throw new BuildError("invalid-argument", `--platform ${text}: one platform is expected here`);
+}
+
+/** `--platform` where several may be given, also by several flags; empty when there is none. */
+export function platformsOf(call: Call): readonly Platform[] {
+  const texts = call.all("platform").filter((text) => text !== "");
+  return texts.length === 0 ? [] : parsePlatforms(texts.join(","));
 }
 
 /** `--network`, where it was given. */

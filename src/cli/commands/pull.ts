@@ -1,4 +1,4 @@
-import { hostPlatform } from "../../core/index.ts";
+import { hostPlatform, type Platform } from "../../core/index.ts";
 import { openLease } from "../../names/index.ts";
 import { type BlobProgress, openRegistry } from "../../registry/index.ts";
 import { pullImage } from "../../source/index.ts";
@@ -6,14 +6,19 @@ import type { Command } from "../command.ts";
 import { interruption } from "../interruption.ts";
 import { formatSize } from "../progress/format.ts";
 import { shortId } from "../text-table.ts";
-import { platformOf, rootFlag, storeOf } from "./common.ts";
+import { platformsOf, rootFlag, storeOf } from "./common.ts";
 
 export const command: Command = {
   name: "pull",
   summary: "Brings an image from its registry into the local store.",
   usage: "[OPTIONS] IMAGE",
   flags: [
-    { name: "platform", value: "OS/ARCH", help: "which image of an index" },
+    {
+      name: "platform",
+      value: "OS/ARCH",
+      many: true,
+      help: "which image of an index; several, with commas between them",
+    },
     { name: "quiet", short: "q", help: "print nothing but the name" },
     rootFlag,
   ],
@@ -27,15 +32,20 @@ export const command: Command = {
     const stop = interruption();
     try {
       await lease.begin();
-      const pulled = await pullImage(
-        call.args[0] as string,
-        { ...store, registry },
-        {
-          platform: platformOf(call) ?? hostPlatform(),
-          signal: stop.signal,
-          ...(call.is("quiet") ? {} : { onProgress: progress() }),
-        },
-      );
+      const [platform = hostPlatform(), ...more] = platformsOf(call);
+      const pull = (wanted: Platform) =>
+        pullImage(
+          call.args[0] as string,
+          { ...store, registry },
+          {
+            platform: wanted,
+            signal: stop.signal,
+            ...(call.is("quiet") ? {} : { onProgress: progress() }),
+          },
+        );
+      for (const other of more) await pull(other);
+      // What is pulled last is what the name stands for where no platform is given.
+      const pulled = await pull(platform);
       if (!call.is("quiet")) {
         process.stdout.write(`Digest: ${pulled.target.digest}\n`);
         process.stdout.write(

@@ -6,7 +6,7 @@ import type { Command } from "../command.ts";
 import { interruption } from "../interruption.ts";
 import { formatSize } from "../progress/format.ts";
 import { shortId } from "../text-table.ts";
-import { rootFlag, storeOf } from "./common.ts";
+import { platformOf, rootFlag, storeOf } from "./common.ts";
 
 export const command: Command = {
   name: "push",
@@ -14,6 +14,7 @@ export const command: Command = {
   usage: "[OPTIONS] NAME",
   flags: [
     { name: "compression", value: "KIND", help: "of layers built here: gzip (default) or zstd" },
+    { name: "platform", value: "OS/ARCH", help: "only this image of an index (default: the whole index)" },
     { name: "quiet", short: "q", help: "print nothing but the name" },
     rootFlag,
   ],
@@ -32,11 +33,13 @@ export const command: Command = {
     const lease = openLease(store.root);
     const stop = interruption();
     const quiet = call.is("quiet");
+    const platform = platformOf(call);
     try {
       await lease.begin();
       const { name, target } = await pushImage(call.args[0] as string, store, registry, {
         compression,
         signal: stop.signal,
+        ...(platform === undefined ? {} : { platform }),
         ...(quiet ? {} : { onProgress: progress() }),
       });
       if (!quiet) process.stdout.write(`Digest: ${target.digest}\n`);

@@ -2,11 +2,12 @@ import { createWriteStream, renameSync, rmSync } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import { BuildError } from "../../core/index.ts";
 import { type ArchiveImage, saveArchive } from "../../image/archive/index.ts";
+import { readRecord } from "../../image/index.ts";
 import { openLease } from "../../names/index.ts";
 import type { Store } from "../../store/index.ts";
-import type { Command } from "../command.ts";
+import type { Call, Command } from "../command.ts";
 import { interruption } from "../interruption.ts";
-import { cannotWrite, rootFlag, storeOf } from "./common.ts";
+import { cannotWrite, platformOf, rootFlag, storeOf } from "./common.ts";
 
 export const command: Command = {
   name: "save",
@@ -15,6 +16,7 @@ export const command: Command = {
   flags: [
     { name: "output", short: "o", value: "FILE", help: "where to (default: standard output)" },
     { name: "format", value: "KIND", help: "docker (default) or oci" },
+    { name: "platform", value: "OS/ARCH", help: "only this image of an index" },
     rootFlag,
   ],
   minArgs: 1,
@@ -34,7 +36,7 @@ export const command: Command = {
     const lease = openLease(store.root);
     try {
       await lease.begin();
-      const archive = saveArchive(imagesOf(call.args, store), format, store.content, stop.signal);
+      const archive = saveArchive(imagesOf(call, store), format, store.content, stop.signal);
       if (output === undefined || output === "-") await pipeline(archive, process.stdout, { end: false });
       else await writeFile(archive, output, stop.signal);
     } finally {
@@ -46,10 +48,14 @@ export const command: Command = {
 };
 
 /** Names of one image are saved together. */
-function imagesOf(texts: readonly string[], store: Store): ArchiveImage[] {
+function imagesOf(call: Call, store: Store): ArchiveImage[] {
   const images = new Map<string, ArchiveImage>();
-  for (const text of texts) {
-    const { name, target } = store.names.resolve(text);
+  const platform = platformOf(call);
+  for (const text of call.args) {
+    const record = store.names.resolve(text);
+    const { name } = record;
+    const target =
+      platform === undefined ? record.target : readRecord(store.content, record, platform).manifestDescriptor;
     const names = images.get(target.digest)?.names ?? [];
     const byId = /^(sha256:)?[0-9a-f]{12,64}$/.test(text);
     images.set(target.digest, { target, names: name === undefined || byId ? names : [...names, name] });

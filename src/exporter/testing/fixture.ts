@@ -8,6 +8,7 @@ import { openLayerStore } from "../../layer/index.ts";
 import { openLayerWriter } from "../../layer/tar/index.ts";
 import { openNameStore } from "../../names/index.ts";
 import type { LayerId } from "../../snapshot/index.ts";
+import type { ExportSource } from "../commit.ts";
 
 /** A store of its own, and a directory beside it; `remove` takes both away. */
 export function temporaryStore() {
@@ -111,4 +112,13 @@ export function has(program: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** A build's result for one platform, or an index of several made from the same draft. */
+export function sourceOf(draft: ImageDraft, ...architectures: readonly string[]): ExportSource {
+  const platforms = (architectures.length === 0 ? ["amd64"] : architectures).map((architecture) => {
+    const config = { ...draft.config, architecture };
+    return { platform: { os: "linux", architecture }, draft: { ...draft, config } };
+  });
+  return { platforms, index: architectures.length > 0 };
 }
