@@ -1,4 +1,5 @@
 export { type Diagnosis, diagnose } from "./diagnose.ts";
+export { cannotEmulate, emulationOf, emulatorMounts } from "./emulation.ts";
 export { createExecutor, type ExecutorOptions } from "./executor.ts";
 export { findTool } from "./runtime.ts";
 export type * from "./types.ts";

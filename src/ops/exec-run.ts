@@ -1,5 +1,11 @@
-import { BuildError, goText } from "../core/index.ts";
-import { type Executor, type ExitStatus, UnknownUserError } from "../executor/index.ts";
+import { BuildError, goText, type Platform, toBuildError } from "../core/index.ts";
+import {
+  cannotEmulate,
+  type Executor,
+  type ExitStatus,
+  emulationOf,
+  emulatorMounts,
+} from "../executor/index.ts";
 import { type ExecOp, skipOutput } from "../llb/index.ts";
 import type { Snapshot } from "../snapshot/index.ts";
 import type { JobContext } from "../solver/index.ts";
@@ -12,6 +18,7 @@ import { type Ref, snapshotOf } from "./ref.ts";
 /** Runs the step in a sandbox; its changes to the root filesystem become a layer. */
 export async function runStep(
   op: ExecOp,
+  platform: Platform,
   inputs: readonly Ref[],
   context: JobContext,
   { layers, executor: getExecutor, session: getSession, root }: ExecDependencies,
@@ -20,9 +27,11 @@ export async function runStep(
   const base: Snapshot =
     rootMount.input < 0 ? { layers: [] } : snapshotOf(inputs[rootMount.input], "the root filesystem of RUN");
   const executor = await getExecutor();
+  const emulation = emulationOf(platform);
   const session = await getSession();
   warnOfDevices(op, context);
-  const mounts = await prepareMounts(op, inputs, { layers, root, executor, context, session });
+  const prepared = await prepareMounts(op, inputs, { layers, root, executor, context, session });
+  const mounts = { ...prepared, mounts: [...prepared.mounts, ...emulatorMounts(emulation)] };
   const log = openStepLog(root, context, session.mask);
   const upper = executor.createUpper();
   try {
@@ -30,7 +39,8 @@ export async function runStep(
     const secretEnv = await secretVariables(op, session);
     const status = await execute(op, executor, { lowers, upper }, { ...mounts, secretEnv }, log, context);
     log.flush();
-    checkStatus(op, status, log);
+    if (emulation.kind !== "none") checkStatus(op, status, log);
+    else refuseForeign(op, platform, status, log);
   } finally {
     mounts.release();
     log.close();
@@ -105,6 +115,19 @@ function proxyEnv({ meta: { proxyEnv } }: ExecOp): string[] {
   return pairs.flatMap(([name, value]) =>
     value === "" ? [] : [`${name}=${value}`, `${name.toLowerCase()}=${value}`],
   );
+}
+
+/**
+ * A step of a foreign platform may still run, where its programs are this machine's; when it does not, the missing
+ * emulator is the reason that helps.
+ */
+function refuseForeign(op: ExecOp, platform: Platform, status: ExitStatus, log: StepLog): void {
+  try {
+    checkStatus(op, status, log);
+  } catch (error) {
+    const { message, details } = toBuildError(error);
+    throw cannotEmulate(platform, message, details);
+  }
 }
 
 function checkStatus(op: ExecOp, status: ExitStatus, log: StepLog): void {

@@ -1,4 +1,4 @@
-import { BuildError, goText } from "../core/index.ts";
+import { BuildError, goText, hostPlatform } from "../core/index.ts";
 import { type ExecMount, type ExecOp, type LlbVertex, skipOutput } from "../llb/index.ts";
 import type { Op } from "../solver/index.ts";
 import type { ExecDependencies } from "./exec-dependencies.ts";
@@ -22,7 +22,7 @@ export function execOp(vertex: LlbVertex, dependencies: ExecDependencies): Op<Re
       : {}),
     async exec(inputs, context) {
       const { runStep } = await import("./exec-run.ts"); // a build whose steps are cached does not need it
-      return runStep(op, inputs, context, dependencies);
+      return runStep(op, platform ?? hostPlatform(), inputs, context, dependencies);
     },
   };
 }
