@@ -18,7 +18,8 @@ export {
   type ErrorCode,
   type ErrorDetails,
   type EventSink,
+  type Platform,
 } from "./core/index.ts";
-export { type Output, parseOutput } from "./exporter/index.ts";
+export { type Annotation, type Output, parseAnnotation, parseOutput } from "./exporter/index.ts";
 export type { BuildPlan, PlannedStage } from "./frontend/index.ts";
 export type { SecretSource, SshSource } from "./session/index.ts";

@@ -5,6 +5,7 @@ import {
   type ExitStatus,
   emulationOf,
   emulatorMounts,
+  UnknownUserError,
 } from "../executor/index.ts";
 import { type ExecOp, skipOutput } from "../llb/index.ts";
 import type { Snapshot } from "../snapshot/index.ts";
