@@ -7,7 +7,7 @@ import {
   imageFromSnapshot,
 } from "../image/index.ts";
 import { type Annotation, annotationsOf, checkAnnotations } from "./annotations.ts";
-import type { ExportStores } from "./export.ts";
+import type { ExportStores } from "./destination.ts";
 import type { ImageAttributes } from "./image-attributes.ts";
 
 /** What a build made for one platform. */

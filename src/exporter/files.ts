@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { BuildError, type BytePath, formatPlatform, textOf } from "../core/index.ts";
 import type { Rootfs } from "../snapshot/index.ts";
 import { type ExportSource, platformDirectory } from "./commit.ts";
-import { checkFile, destination, type ExportOptions, type ExportStores, toStdout } from "./export.ts";
+import { checkFile, destination, type ExportOptions, type ExportStores, toStdout } from "./destination.ts";
 import type { Output } from "./output.ts";
 import type { RootfsTree } from "./rootfs-tar.ts";
 

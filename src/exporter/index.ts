@@ -1,7 +1,8 @@
 export type { Annotation, AnnotationKind } from "./annotations.ts";
 export { parseAnnotation } from "./annotations.ts";
 export type { CommittedImage, ExportSource, PlatformDraft } from "./commit.ts";
-export { type ExportOptions, type ExportResult, type ExportStores, exportResult } from "./export.ts";
+export type { ExportOptions, ExportStores } from "./destination.ts";
+export { type ExportResult, exportResult } from "./export.ts";
 export type { ImageAttributes, PushAttributes } from "./image-attributes.ts";
 export { type Output, parseOutput } from "./output.ts";
 export type { PushedImage, PushImageOptions } from "./push.ts";

@@ -20,7 +20,7 @@ import {
 } from "../image/index.ts";
 import type { FetchedManifest, ImageToPush, PushProgress, RegistryClient } from "../registry/index.ts";
 import type { CommittedImage } from "./commit.ts";
-import type { ExportStores } from "./export.ts";
+import type { ExportStores } from "./destination.ts";
 
 export interface PushImageOptions {
   /** For layers that the store has uncompressed, which are those of local builds; gzip when left out. */
