@@ -24,7 +24,7 @@ export type CallOptions = Pick<
   | "target"
   | "buildArgs"
   | "buildContexts"
-  | "platform"
+  | "platforms"
   | "pull"
   | "root"
   | "signal"
@@ -81,9 +81,12 @@ async function withDefinition<T>(
   try {
     const signal = options.signal ?? new AbortController().signal;
     const file = calledFile(context, options, dockerfile);
+    // Of several platforms the first one answers, as in BuildKit.
+    const [platform] = options.platforms ?? [];
+    const frontend = frontendOptions(options, context, named, ignore);
     return await call(
       file,
-      frontendOptions(options, context, named, ignore),
+      { ...frontend, ...(platform === undefined ? {} : { platform }) },
       bridgeOf(engine, options, emit, signal),
     );
   } finally {
