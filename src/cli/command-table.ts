@@ -30,6 +30,7 @@ const commands: Readonly<Record<string, LoadCommand>> = {
   du: async () => (await import("./commands/du.ts")).command,
   prune: async () => (await import("./commands/prune.ts")).command,
   fsck: async () => (await import("./commands/fsck.ts")).command,
+  completion: async () => (await import("./commands/completion.ts")).command,
   doctor: async () => (await import("./commands/doctor.ts")).command,
 };
 

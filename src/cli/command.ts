@@ -1,5 +1,8 @@
 import { BuildError, nearest } from "../core/index.ts";
 
+/** What a word of the command line can be, where a shell can complete it: a kind of name, or one of a few words. */
+export type Completion = "file" | "directory" | "image" | "stage" | readonly string[];
+
 /** One flag of a command. A flag with a `value` takes one, shown by that name in the help; without, it is a switch. */
 export interface Flag {
   readonly name: string;
@@ -7,6 +10,8 @@ export interface Flag {
   readonly value?: string;
   /** Its value when it is given without `=`, for flags such as `--sbom`, whose value is never the next word. */
   readonly valueIfAlone?: string;
+  /** What its value can be; left out where only the user knows. */
+  readonly completes?: Completion;
   /** May be given several times. */
   readonly many?: boolean;
   readonly help: string;
@@ -38,6 +43,8 @@ export interface Command {
   readonly maxArgs: number;
   /** Everything from the first argument on belongs to somebody else (`run IMAGE CMD…`). */
   readonly stopAtArgument?: boolean;
+  /** What an argument can be; with `stopAtArgument` the first one. */
+  readonly completes?: Completion;
   readonly examples: readonly string[];
   /** Exit code of a failure of our own, where other codes are a program's (`run`); 1 when left out. */
   readonly failureCode?: number;

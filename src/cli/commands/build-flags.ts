@@ -4,9 +4,27 @@ const later = "it comes with a later version";
 
 /** The flags of `build`: those of `docker build` and `docker buildx build`. */
 export const buildFlags: readonly Flag[] = [
-  { name: "tag", short: "t", value: "NAME", many: true, help: "name of the image (name:tag)" },
-  { name: "file", short: "f", value: "FILE", help: "Dockerfile (default: PATH/Dockerfile)" },
-  { name: "target", value: "STAGE", help: "stage to stop at, by name or number (default: the last one)" },
+  {
+    name: "tag",
+    short: "t",
+    completes: "image",
+    value: "NAME",
+    many: true,
+    help: "name of the image (name:tag)",
+  },
+  {
+    name: "file",
+    short: "f",
+    completes: "file",
+    value: "FILE",
+    help: "Dockerfile (default: PATH/Dockerfile)",
+  },
+  {
+    name: "target",
+    completes: "stage",
+    value: "STAGE",
+    help: "stage to stop at, by name or number (default: the last one)",
+  },
   {
     name: "build-arg",
     value: "K=V",
@@ -21,15 +39,27 @@ export const buildFlags: readonly Flag[] = [
   },
   { name: "label", value: "K=V", many: true, help: "label of the image" },
   { name: "no-cache", help: "run every step" },
-  { name: "no-cache-filter", value: "STAGES", many: true, help: "run every step of these stages" },
+  {
+    name: "no-cache-filter",
+    completes: "stage",
+    value: "STAGES",
+    many: true,
+    help: "run every step of these stages",
+  },
   { name: "pull", help: "ask the registry for newer base images" },
   {
     name: "platform",
+    completes: ["linux/amd64", "linux/arm64"],
     value: "OS/ARCH",
     many: true,
     help: "platform of the image; several, with commas between them, make an index",
   },
-  { name: "network", value: "MODE", help: "network of RUN steps: default, none or host" },
+  {
+    name: "network",
+    completes: ["default", "none", "host"],
+    value: "MODE",
+    help: "network of RUN steps: default, none or host",
+  },
   {
     name: "add-host",
     value: "HOST:IP",
@@ -60,20 +90,32 @@ export const buildFlags: readonly Flag[] = [
   {
     name: "output",
     short: "o",
+    completes: ["type=image", "type=oci,dest=", "type=docker,dest=", "type=tar,dest=", "type=local,dest="],
     value: "OUT",
     many: true,
     help: "type=image|registry|oci|docker|tar|local|cacheonly[,K=V…], or a directory",
   },
-  { name: "iidfile", value: "FILE", help: "write the image id to a file" },
-  { name: "metadata-file", value: "FILE", help: "write digests and names to a file, as JSON" },
+  { name: "iidfile", completes: "file", value: "FILE", help: "write the image id to a file" },
+  {
+    name: "metadata-file",
+    completes: "file",
+    value: "FILE",
+    help: "write digests and names to a file, as JSON",
+  },
   {
     name: "builder",
+    completes: ["default", "legacy"],
     value: "KIND",
     help: "default, or legacy: every stage up to the target, step by step, as before BuildKit",
   },
-  { name: "progress", value: "KIND", help: "auto, tty, plain, rawjson or quiet" },
+  {
+    name: "progress",
+    completes: ["auto", "tty", "plain", "rawjson", "quiet"],
+    value: "KIND",
+    help: "auto, tty, plain, rawjson or quiet",
+  },
   { name: "quiet", short: "q", help: "print nothing but the image id" },
-  { name: "root", value: "DIR", help: "the store (default: $STAGEWRIGHT_ROOT)" },
+  { name: "root", completes: "directory", value: "DIR", help: "the store (default: $STAGEWRIGHT_ROOT)" },
   { name: "load", help: "keep the image in the local store; that is the default" },
   {
     name: "annotation",

@@ -24,6 +24,7 @@ export const command: Command = {
   name: "build",
   summary: "Builds an image from a Dockerfile.",
   usage: "[OPTIONS] PATH",
+  completes: "directory",
   flags: buildFlags,
   minArgs: 1,
   maxArgs: 1,

@@ -4,7 +4,12 @@ import { openStore, type Store } from "../../store/index.ts";
 import type { Call, Flag } from "../command.ts";
 
 /** `--root`, which every command that works with the store has. */
-export const rootFlag: Flag = { name: "root", value: "DIR", help: "the store (default: $STAGEWRIGHT_ROOT)" };
+export const rootFlag: Flag = {
+  name: "root",
+  completes: "directory",
+  value: "DIR",
+  help: "the store (default: $STAGEWRIGHT_ROOT)",
+};
 
 /** The store that the call is about. */
 export function storeOf(call: Call): Store {

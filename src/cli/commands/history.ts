@@ -10,6 +10,7 @@ export const command: Command = {
   name: "history",
   summary: "Shows how an image was made, the newest step first, with the size of each layer.",
   usage: "[OPTIONS] IMAGE",
+  completes: "image",
   flags: [
     { name: "no-trunc", help: "commands in full" },
     { name: "platform", value: "OS/ARCH", help: "which image of an index" },

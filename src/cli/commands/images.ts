@@ -11,6 +11,7 @@ export const command: Command = {
   name: "images",
   summary: "Lists the images of the local store.",
   usage: "[OPTIONS] [NAME]",
+  completes: "image",
   flags: [
     { name: "quiet", short: "q", help: "only ids" },
     { name: "no-trunc", help: "ids in full" },

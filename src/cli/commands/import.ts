@@ -11,6 +11,7 @@ export const command: Command = {
   name: "import",
   summary: "Makes an image of one layer from the tar of a root filesystem.",
   usage: "[OPTIONS] FILE|- [NAME]",
+  completes: "file",
   flags: [
     { name: "message", short: "m", value: "TEXT", help: "comment in the history" },
     { name: "platform", value: "OS/ARCH", help: "platform of the files" },

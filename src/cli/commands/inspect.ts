@@ -6,6 +6,7 @@ export const command: Command = {
   name: "inspect",
   summary: "Shows everything about images, as JSON.",
   usage: "[OPTIONS] IMAGE [IMAGE…]",
+  completes: "image",
   flags: [{ name: "platform", value: "OS/ARCH", help: "which image of an index" }, rootFlag],
   minArgs: 1,
   maxArgs: Number.POSITIVE_INFINITY,

@@ -11,8 +11,15 @@ export const command: Command = {
   summary:
     "Reads images from an archive of docker, podman, skopeo or stagewright, or from an OCI layout directory.",
   usage: "[OPTIONS]",
+  completes: "file",
   flags: [
-    { name: "input", short: "i", value: "PATH", help: "archive or directory (default: standard input)" },
+    {
+      name: "input",
+      completes: "file",
+      short: "i",
+      value: "PATH",
+      help: "archive or directory (default: standard input)",
+    },
     { name: "platform", value: "OS/ARCH", help: "which image of an index is meant" },
     { name: "quiet", short: "q", help: "print nothing" },
     rootFlag,

@@ -22,9 +22,15 @@ export const command: Command = {
   name: "plan",
   summary: "Shows which stages and steps a build would run, which it would skip, and why. Runs nothing.",
   usage: "[OPTIONS] PATH",
+  completes: "directory",
   flags: [
     ...buildFlags.filter((flag) => shared.has(flag.name)),
-    { name: "format", value: "KIND", help: "text (default), json, mermaid or svg" },
+    {
+      name: "format",
+      completes: ["text", "json", "mermaid", "svg"],
+      value: "KIND",
+      help: "text (default), json, mermaid or svg",
+    },
   ],
   minArgs: 1,
   maxArgs: 1,

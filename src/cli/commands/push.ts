@@ -12,6 +12,7 @@ export const command: Command = {
   name: "push",
   summary: "Brings an image of the local store to the registry that its name says.",
   usage: "[OPTIONS] NAME",
+  completes: "image",
   flags: [
     { name: "compression", value: "KIND", help: "of layers built here: gzip (default) or zstd" },
     { name: "platform", value: "OS/ARCH", help: "only this image of an index (default: the whole index)" },

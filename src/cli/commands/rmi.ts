@@ -10,6 +10,7 @@ export const command: Command = {
   name: "rmi",
   summary: "Takes names away from images, and removes what no name, cache record or running build needs.",
   usage: "[OPTIONS] IMAGE [IMAGE…]",
+  completes: "image",
   flags: [
     { name: "force", short: "f", help: "with an id: remove every name it has; a missing image is no error" },
     rootFlag,

@@ -16,6 +16,7 @@ export const command: Command = {
   name: "run",
   summary: "Runs a program in a container made from an image; the container is thrown away afterwards.",
   usage: "[OPTIONS] IMAGE [COMMAND [ARG…]]",
+  completes: "image",
   flags: [
     { name: "rm", help: "throw the container away afterwards; that is always done" },
     {

@@ -13,9 +13,16 @@ export const command: Command = {
   name: "save",
   summary: "Writes images to an archive that docker load, podman load and skopeo take.",
   usage: "[OPTIONS] IMAGE [IMAGE…]",
+  completes: "image",
   flags: [
-    { name: "output", short: "o", value: "FILE", help: "where to (default: standard output)" },
-    { name: "format", value: "KIND", help: "docker (default) or oci" },
+    {
+      name: "output",
+      completes: "file",
+      short: "o",
+      value: "FILE",
+      help: "where to (default: standard output)",
+    },
+    { name: "format", completes: ["docker", "oci"], value: "KIND", help: "docker (default) or oci" },
     { name: "platform", value: "OS/ARCH", help: "only this image of an index" },
     rootFlag,
   ],

@@ -5,6 +5,7 @@ export const command: Command = {
   name: "tag",
   summary: "Gives an image another name.",
   usage: "[OPTIONS] IMAGE NAME",
+  completes: "image",
   flags: [rootFlag],
   minArgs: 2,
   maxArgs: 2,

@@ -1,0 +1,35 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { familiarReference, parseReference } from "../../core/index.ts";
+import { readDockerfile } from "../../frontend/index.ts";
+import { openStore } from "../../store/index.ts";
+import type { Candidate, PartialCall } from "./candidates.ts";
+
+/** Names of the images in the store that the command line is about. */
+export function imageNames({ values }: PartialCall): Candidate[] {
+  const root = values.get("root");
+  try {
+    const { names } = openStore(root ? { root } : {});
+    return names
+      .list()
+      .flatMap(({ name }) => name ?? [])
+      .map((name) => ({ value: familiarReference(parseReference(name)), description: "" }));
+  } catch {
+    return []; // no store, or none that we may read: there is nothing to offer
+  }
+}
+
+/** The stages of the Dockerfile that the command line names, or of the one that lies here. */
+export function stageNames({ values, args: [context = "."] }: PartialCall): Candidate[] {
+  const file = values.get("file") || join(context, "Dockerfile");
+  try {
+    if (!existsSync(file)) return [];
+    const { stages } = readDockerfile(readFileSync(file), file);
+    return stages.map(({ name, index, from }) => ({
+      value: name ?? String(index),
+      description: `FROM ${from.base}`,
+    }));
+  } catch {
+    return []; // not readable, or wrong: the build will say how
+  }
+}
