@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
-import { chmodSync } from "node:fs";
+import { chmodSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { checkout, createSandbox, finished, launcher } from "./sandbox.ts";
@@ -67,7 +67,8 @@ describe("what fits", () => {
     assert.deepEqual(await candidates("build", ".", ""), []);
     assert.deepEqual(await candidates("build", "-f", "x"), [":files"]);
     assert.deepEqual(await candidates("build", "-f", "nosuch", "--target", ""), []);
-    assert.deepEqual(await candidates("run", "--root", "/nonexistent/store", ""), []);
+    assert.deepEqual(await candidates("run", "--root", join(sandbox.directory, "nosuch"), ""), []);
+    assert.ok(!existsSync(join(sandbox.directory, "nosuch")));
     assert.deepEqual(await candidates("run", "--", "b"), ["busybox:latest"]);
   });
 

@@ -53,6 +53,11 @@ async function dispatch(argv: readonly string[]): Promise<number> {
     process.stdout.write(`stagewright ${version()}\n`);
     return 0;
   }
+  if (first === "completion" && second === "candidates") {
+    const { candidateLines } = await import("./completion/candidates.ts");
+    process.stdout.write(await candidateLines(argv.slice(argv[2] === "--" ? 3 : 2)));
+    return 0;
+  }
   if (first === "help") return showHelp(argv.slice(1));
   if (second === undefined || second === "--help" || second === "-h") {
     const help = commandGroups.has(first) ? await groupHelp(first) : undefined;

@@ -1,15 +1,10 @@
 import type { Command, Completion, Flag } from "../command.ts";
 import { commandGroups, commandTable, mainCommands } from "../command-table.ts";
 import { imageNames, stageNames } from "./names.ts";
-
-/** A word that would fit, with what it means. */
-export interface Candidate {
-  readonly value: string;
-  readonly description: string;
-}
+import type { Candidate, PartialCall } from "./types.ts";
 
 /** What the last word can become. For paths the shell knows best. */
-export type Candidates =
+type Candidates =
   | { readonly kind: "words"; readonly words: readonly Candidate[] }
   | { readonly kind: "files" | "directories" };
 
@@ -18,7 +13,7 @@ export type Candidates =
  *
  * @param words the command line behind the program's name, up to the cursor; the last word may be empty
  */
-export async function candidatesFor(words: readonly string[]): Promise<Candidates> {
+async function candidatesFor(words: readonly string[]): Promise<Candidates> {
   const current = words.at(-1) ?? "";
   const found = await allCandidates(words.slice(0, -1), current);
   if (found.kind !== "words") return found;
@@ -63,16 +58,6 @@ function summaries(names: readonly string[], prefix: string): Promise<Candidate[
       return { value, description: command?.summary ?? "" };
     }),
   );
-}
-
-/** What is known of a command line that is still being written. */
-export interface PartialCall {
-  readonly args: readonly string[];
-  readonly values: ReadonlyMap<string, string>;
-  /** The flag that waits for its value. */
-  readonly open: Flag | undefined;
-  /** A word with a dash is an argument here. */
-  readonly onlyArguments: boolean;
 }
 
 async function ofCommand(command: Command, before: readonly string[], current: string): Promise<Candidates> {
@@ -160,4 +145,15 @@ async function complete(completion: Completion | undefined, call: PartialCall): 
     default:
       return { kind: "words", words: completion.map((value) => ({ value, description: "" })) };
   }
+}
+
+/**
+ * What the scripts in `completions/` ask for, as `stagewright completion candidates -- WORD…`: a line a candidate with
+ * its description behind a tab, or `:files` or `:directories`. What fits is worked out here; a script only hands
+ * the words over and offers what comes back.
+ */
+export async function candidateLines(words: readonly string[]): Promise<string> {
+  const found = await candidatesFor(words);
+  if (found.kind !== "words") return `:${found.kind}\n`;
+  return found.words.map(({ value, description }) => `${value}\t${description}\n`).join("");
 }

@@ -2,16 +2,17 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { familiarReference, parseReference } from "../../core/index.ts";
 import { readDockerfile } from "../../frontend/index.ts";
-import { openStore } from "../../store/index.ts";
-import type { Candidate, PartialCall } from "./candidates.ts";
+import { openStore, storeRoot } from "../../store/index.ts";
+import type { Candidate, PartialCall } from "./types.ts";
 
 /** Names of the images in the store that the command line is about. */
 export function imageNames({ values }: PartialCall): Candidate[] {
-  const root = values.get("root");
+  const root = storeRoot({ root: values.get("root") ?? "" });
   try {
-    const { names } = openStore(root ? { root } : {});
-    return names
-      .list()
+    // Opening makes a store where there is none.
+    if (!existsSync(join(root, "names"))) return [];
+    return openStore({ root })
+      .names.list()
       .flatMap(({ name }) => name ?? [])
       .map((name) => ({ value: familiarReference(parseReference(name)), description: "" }));
   } catch {
