@@ -1,17 +1,21 @@
-import { chmodSync, chownSync, mkdirSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BuildError, bytePathOf, digestOfFields, hexOf } from "../core/index.ts";
 import type { LayerStore } from "../layer/index.ts";
 import type { ExecMount } from "../llb/index.ts";
 import { type HeldLock, lock, tryLock } from "../names/index.ts";
-import { type Ref, snapshotOf } from "./ref.ts";
+import type { FoundEntry, Rootfs } from "../snapshot/index.ts";
+import { digestOfMount } from "./exec-key.ts";
+import type { Ref } from "./ref.ts";
 
 export interface CacheMountDependencies {
-  readonly layers: Pick<LayerStore, "rootfs">;
+  readonly layers: LayerStore;
   /** Root of the store. */
   readonly root: string;
   /** Ends the wait for a cache that another step has locked. */
   readonly signal: AbortSignal;
+  /** Caches that the step has already, by name: several mounts of one are the same directory. */
+  readonly taken: Map<string, CacheMount>;
 }
 
 /** A directory that outlives builds, and the right to use it. */
@@ -20,15 +24,16 @@ export interface CacheMount {
   release(): void;
 }
 
-interface Owner {
-  readonly uid: number;
-  readonly gid: number;
-  readonly mode: number;
+/** What a cache is to start with: an empty directory of an owner and mode, or the content of a stage, image or context. */
+interface Beginning {
+  /** What tells it from another beginning of the same id. */
+  readonly identity: readonly (string | number)[];
+  make(directory: string): Promise<void> | void;
 }
 
 /**
- * The directory of a cache mount, `cachemounts/<digest of id and owner>/<n>/fs`: as in BuildKit, mounts of one id that ask
- * for different owners or modes have a directory each. Sharing is by flock on it: `shared` steps
+ * The directory of a cache mount, `cachemounts/<digest of id and beginning>/<n>/fs`: as in BuildKit, mounts of one id that
+ * ask for different owners, modes or initial contents have a directory each. Sharing is by flock on it: `shared` steps
  * use it together, `locked` ones wait for each other, `private` ones take the first that nobody uses.
  */
 export async function takeCacheMount(
@@ -39,23 +44,45 @@ export async function takeCacheMount(
   const { cache } = mount;
   if (cache === undefined)
     throw new BuildError("invalid-argument", `the cache mount on ${mount.dest} has no id`);
-  const owner = input === undefined ? undefined : await ownerOf(mount, input, dependencies);
-  const asked = owner === undefined ? [] : [owner.uid, owner.gid, owner.mode];
-  const name = hexOf(digestOfFields("cache mount", cache.id, ...asked)).slice(0, 32);
+  const beginning = input === undefined ? emptyDirectory() : await beginningOf(mount, input, dependencies);
+  const name = hexOf(digestOfFields("cache mount", cache.id, ...beginning.identity)).slice(0, 32);
+  const own = dependencies.taken.get(name);
+  if (own !== undefined) return { directory: own.directory, release() {} };
   const parent = join(dependencies.root, "cachemounts", name);
   mkdirSync(parent, { recursive: true, mode: 0o700 });
   const { held, number } = await claim(parent, cache.sharing, dependencies.signal);
-  const release = (): void => held.release();
   try {
     const directory = join(parent, String(number), "fs");
-    if (statSync(directory, { throwIfNoEntry: false }) === undefined) {
-      create(directory, owner ?? { uid: 0, gid: 0, mode: 0o755 });
-      writeFileSync(join(parent, "id"), cache.id, { mode: 0o600 });
-    }
-    return { directory, release };
+    if (!existsSync(directory)) await begin(directory, cache.id, beginning, dependencies.signal);
+    const taken = { directory, release: () => held.release() };
+    dependencies.taken.set(name, taken);
+    return taken;
   } catch (error) {
-    release();
+    held.release();
     throw error;
+  }
+}
+
+/** Makes the directory, which appears whole; steps that share it wait for the first of them to do so. */
+async function begin(
+  directory: string,
+  id: string,
+  beginning: Beginning,
+  signal: AbortSignal,
+): Promise<void> {
+  const place = join(directory, "..");
+  const making = await lock(`${place}.begin.lock`, "exclusive", signal);
+  try {
+    if (existsSync(directory)) return;
+    // What a killed process left of it.
+    rmSync(place, { recursive: true, force: true });
+    mkdirSync(place, { mode: 0o755 });
+    const unfinished = join(place, "unfinished");
+    await beginning.make(unfinished);
+    writeFileSync(join(place, "..", "id"), id, { mode: 0o600 });
+    renameSync(unfinished, directory);
+  } finally {
+    making.release();
   }
 }
 
@@ -73,27 +100,36 @@ async function claim(
   return { held: await lock(file(0), sharing === "locked" ? "exclusive" : "shared", signal), number: 0 };
 }
 
-/** The owner and mode that a cache is to start with: those of the directory that its input is. */
-async function ownerOf(
+async function beginningOf(
   mount: ExecMount,
   input: Ref,
-  { layers }: CacheMountDependencies,
-): Promise<Owner | undefined> {
-  const rootfs = await layers.rootfs(snapshotOf(input, `the cache mount on ${mount.dest}`));
+  { layers, signal }: CacheMountDependencies,
+): Promise<Beginning> {
+  const rootfs: Rootfs = input.kind === "tree" ? input.tree.rootfs : await layers.rootfs(input.snapshot);
   const { path, entry } = rootfs.resolve(bytePathOf(mount.selector.replace(/^\/+|\/+$/g, "")));
-  if (rootfs.children(path).length > 0)
+  if (path !== "" && entry?.type !== "directory")
     throw new BuildError(
-      "unimplemented",
-      `a cache mount that starts with the content of an image or stage is not supported yet`,
-      {
-        hint: `the mount on ${mount.dest} has a from`,
-      },
+      entry === undefined ? "not-found" : "failed-precondition",
+      `${mount.selector}: ${entry === undefined ? "not found" : "not a directory"} in what the cache mount on ${mount.dest} starts with`,
     );
-  return entry;
+  if (rootfs.children(path).length === 0) return emptyDirectory(entry);
+  return {
+    identity: ["content", await digestOfMount(mount, input, layers)],
+    async make(directory) {
+      const { copyContent } = await import("./exec-cache-content.ts");
+      copyContent(rootfs, path, directory, signal);
+    },
+  };
 }
 
-function create(directory: string, owner: Owner): void {
-  mkdirSync(directory, { recursive: true, mode: 0o755 });
-  chownSync(directory, owner.uid, owner.gid);
-  chmodSync(directory, owner.mode);
+function emptyDirectory(like?: FoundEntry): Beginning {
+  const { uid, gid, mode } = like ?? { uid: 0, gid: 0, mode: 0o755 };
+  return {
+    identity: like === undefined ? [] : [uid, gid, mode],
+    make(directory) {
+      mkdirSync(directory);
+      chownSync(directory, uid, gid);
+      chmodSync(directory, mode);
+    },
+  };
 }

@@ -59,7 +59,8 @@ export async function contentKeyOf(
   return keyOf(ingredients);
 }
 
-async function digestOfMount(mount: ExecMount, ref: Ref, layers: LayerStore): Promise<Digest> {
+/** The content of what a mount shows. */
+export async function digestOfMount(mount: ExecMount, ref: Ref, layers: LayerStore): Promise<Digest> {
   const rootfs = ref.kind === "snapshot" ? await layers.rootfs(ref.snapshot) : ref.tree.rootfs;
   const path = bytePathOf(mount.selector.replace(/^\/+|\/+$/g, ""));
   if (ref.kind === "tree") await hashBelow(ref.tree, rootfs.resolve(path).path);

@@ -3,7 +3,7 @@ import type { LayerStore } from "../layer/index.ts";
 import { type ExecMount, type ExecOp, emptyInput } from "../llb/index.ts";
 import type { Session } from "../session/index.ts";
 import type { JobContext } from "../solver/index.ts";
-import { takeCacheMount } from "./exec-cache-mount.ts";
+import { type CacheMount, takeCacheMount } from "./exec-cache-mount.ts";
 import { agentMount, secretMount } from "./exec-lent.ts";
 import { materialise } from "./exec-tree.ts";
 import type { Ref } from "./ref.ts";
@@ -35,13 +35,16 @@ export async function prepareMounts(
   };
   try {
     const mounts: Mount[] = [];
-    for (const mount of op.mounts) {
+    const taken = new Map<string, CacheMount>();
+    // Steps that lock several caches take them in the same order, or they could wait for each other.
+    const ordered = [...op.mounts].sort((a, b) => compareText(a.cache?.id ?? "", b.cache?.id ?? ""));
+    for (const mount of ordered) {
       if (mount.dest === "/") continue;
       const target = mount.dest.startsWith("/") ? mount.dest : `${op.meta.cwd}/${mount.dest}`;
-      const prepared = await prepareMount(mount, target, inputs, dependencies, releases);
+      const prepared = await prepareMount(mount, target, inputs, { ...dependencies, taken }, releases);
       if (prepared !== undefined) mounts.push(prepared);
     }
-    mounts.sort((a, b) => (a.target < b.target ? -1 : a.target > b.target ? 1 : 0));
+    mounts.sort((a, b) => compareText(a.target, b.target));
     return { mounts, release };
   } catch (error) {
     release();
@@ -53,7 +56,7 @@ async function prepareMount(
   mount: ExecMount,
   target: string,
   inputs: readonly Ref[],
-  dependencies: MountDependencies,
+  dependencies: MountDependencies & { readonly taken: Map<string, CacheMount> },
   releases: (() => void)[],
 ): Promise<Mount | undefined> {
   const input = mount.input === emptyInput ? undefined : inputs[mount.input];
@@ -95,4 +98,8 @@ async function lowersOf(ref: Ref | undefined, dependencies: MountDependencies): 
   if (ref === undefined) return [];
   if (ref.kind === "tree") return [materialise(ref.tree, dependencies.executor)];
   return dependencies.layers.directories(ref.snapshot, dependencies.context.signal);
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -1,0 +1,98 @@
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  lchownSync,
+  linkSync,
+  lutimesSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  symlinkSync,
+  utimesSync,
+  writeSync,
+} from "node:fs";
+import { BuildError, type BytePath, bytePathOf, fsPath, textOf } from "../core/index.ts";
+import type { FoundEntry, Rootfs } from "../snapshot/index.ts";
+import { makeNode, setXattr } from "../sys/index.ts";
+
+/**
+ * Copies the directory `source` of a root filesystem to `target`, a directory that does not exist yet: with owners, modes,
+ * times, links and xattrs.
+ */
+export function copyContent(rootfs: Rootfs, source: BytePath, target: string, signal: AbortSignal): void {
+  const base = bytePathOf(target);
+  const directories: { entry: FoundEntry; path: BytePath }[] = [];
+  const names = new Map<string, BytePath>();
+  for (const entry of rootfs.walk(source)) {
+    signal.throwIfAborted();
+    const path =
+      entry.path === source ? base : `${base}/${entry.path.slice(source === "" ? 0 : source.length + 1)}`;
+    const inode = entry.type === "hardlink" ? rootfs.inode(entry) : entry;
+    if (inode.type === "directory") {
+      mkdirSync(fsPath(path), { mode: 0o700 });
+      directories.push({ entry: inode, path });
+      continue;
+    }
+    const key = `${inode.layer.id} ${inode.path}`;
+    const known = names.get(key);
+    if (known !== undefined) linkSync(fsPath(known), fsPath(path));
+    else makeEntry(inode, path);
+    names.set(key, path);
+  }
+  // Last, and inner ones first: making a child changes the time of its parent, and its mode may forbid it.
+  for (const { entry, path } of directories.reverse()) describe(entry, path);
+}
+
+function makeEntry(entry: FoundEntry, path: BytePath): void {
+  const host = fsPath(path);
+  switch (entry.type) {
+    case "symlink":
+      symlinkSync(fsPath(entry.linkname), host);
+      lchownSync(host, entry.uid, entry.gid);
+      lutimesSync(host, entry.mtime, entry.mtime);
+      return;
+    case "file":
+      copyFile(entry, host);
+      break;
+    case "char":
+    case "block":
+    case "fifo":
+      makeNode(host, entry.type, 0o600, entry.devMajor, entry.devMinor);
+      break;
+    default:
+      throw new BuildError("internal", `${textOf(entry.path)}: a ${entry.type} has no content of its own`);
+  }
+  describe(entry, path);
+}
+
+function describe(entry: FoundEntry, path: BytePath): void {
+  const host = fsPath(path);
+  chownSync(host, entry.uid, entry.gid);
+  chmodSync(host, entry.mode);
+  for (const [name, value] of entry.xattrs ?? []) setXattr(host, name, value);
+  utimesSync(host, entry.mtime, entry.mtime);
+}
+
+const buffer = Buffer.allocUnsafeSlow(1 << 18);
+
+function copyFile(entry: FoundEntry, target: string | Buffer): void {
+  const bytes = entry.layer.open(entry.path);
+  try {
+    const out = openSync(target, "wx", 0o600);
+    try {
+      for (let done = 0; done < bytes.size; ) {
+        const wanted = Math.min(buffer.length, bytes.size - done);
+        const read = readSync(bytes.fd, buffer, 0, wanted, bytes.position + done);
+        if (read === 0)
+          throw new BuildError("data-loss", `${textOf(entry.path)}: its content ends too early`);
+        for (let written = 0; written < read; ) written += writeSync(out, buffer, written, read - written);
+        done += read;
+      }
+    } finally {
+      closeSync(out);
+    }
+  } finally {
+    bytes.close();
+  }
+}
