@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { type StepFlags, stepArguments } from "./case.ts";
 import { type ExportedImage, readOciArchive } from "./export.ts";
 import { workMount } from "./peers.ts";
 import type { SessionProxy } from "./session-proxy.ts";
@@ -37,6 +38,7 @@ export interface BuildxRequest {
   readonly target?: string;
   readonly buildArgs?: Readonly<Record<string, string>>;
   readonly labels?: Readonly<Record<string, string>>;
+  readonly steps?: StepFlags;
 }
 
 /** Runs `docker buildx build` in the peers' root on the context `work`/context. */
@@ -66,13 +68,14 @@ export async function buildx(
 }
 
 /** What a request says on the command line, the context included. */
-export function requestArguments({ target, buildArgs, labels }: BuildxRequest): string[] {
+export function requestArguments({ target, buildArgs, labels, steps }: BuildxRequest): string[] {
   const pairs = (flag: string, values: Readonly<Record<string, string>> = {}) =>
     Object.entries(values).flatMap(([key, value]) => [flag, `${key}=${value}`]);
   return [
     ...(target === undefined ? [] : ["--target", target]),
     ...pairs("--build-arg", buildArgs),
     ...pairs("--label", labels),
+    ...stepArguments(steps, (id) => `${workMount}/secrets/${id}`),
     `${workMount}/context`,
   ];
 }

@@ -24,7 +24,22 @@ export interface Case {
   readonly target?: string;
   readonly buildArgs?: Readonly<Record<string, string>>;
   readonly labels?: Readonly<Record<string, string>>;
+  readonly steps?: StepFlags;
   readonly setup?: readonly SetupStep[];
+}
+
+/** What flags of the command line say about RUN steps. */
+export interface StepFlags {
+  /** Contents by id. */
+  readonly secrets?: Readonly<Record<string, string>>;
+  readonly network?: "default" | "none" | "host";
+  readonly allow?: readonly string[];
+  /** Addresses by name. */
+  readonly addHosts?: Readonly<Record<string, string>>;
+  /** Soft and hard limits by name. */
+  readonly ulimits?: Readonly<Record<string, readonly [number, number]>>;
+  /** Bytes. */
+  readonly shmSize?: number;
 }
 
 /** Something to make in the context, after the folder's own files are there. Modes are octal strings. */
@@ -47,6 +62,27 @@ export interface TarStep extends Pick<TarInput, "path" | "type" | "uid" | "gid" 
   readonly content?: string;
   /** Values in hex. */
   readonly xattrs?: Readonly<Record<string, string>>;
+}
+
+/** The flags of `steps`; `secretFile` says where the content of a secret is. */
+export function stepArguments(steps: StepFlags = {}, secretFile: (id: string) => string): string[] {
+  const { secrets = {}, network, allow = [], addHosts = {}, ulimits = {}, shmSize } = steps;
+  return [
+    ...Object.keys(secrets).map((id) => `--secret=id=${id},src=${secretFile(id)}`),
+    ...(network === undefined ? [] : [`--network=${network}`]),
+    ...allow.map((name) => `--allow=${name}`),
+    ...Object.entries(addHosts).map(([host, ip]) => `--add-host=${host}:${ip}`),
+    ...Object.entries(ulimits).map(([name, [soft, hard]]) => `--ulimit=${name}=${soft}:${hard}`),
+    ...(shmSize === undefined ? [] : [`--shm-size=${shmSize}`]),
+  ];
+}
+
+/** Writes the secrets of a case to `work`/secrets. */
+export function makeSecrets({ steps }: Pick<Case, "steps">, work: string): void {
+  const directory = join(work, "secrets");
+  mkdirSync(directory, { recursive: true });
+  for (const [id, content] of Object.entries(steps?.secrets ?? {}))
+    writeFileSync(join(directory, id), content);
 }
 
 /** Time of everything in a context: 2024-02-03 04:05:06 UTC. */

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { type BaseImage, makeBaseImages } from "./base.ts";
-import { makeContext, readCase } from "./case.ts";
+import { makeContext, makeSecrets, readCase, stepArguments } from "./case.ts";
 import { intendedDifferences } from "./differences.ts";
 import { type ExportedImage, readOciArchive } from "./export.ts";
 import { compareListing, type ListingDifference, withChanges } from "./listing.ts";
@@ -56,6 +56,7 @@ function compareCase(name: string, work: string, bases: readonly BaseImage[]): b
   rmSync(context, { recursive: true, force: true });
   mkdirSync(context);
   makeContext(name, context, bases);
+  makeSecrets(readCase(name), work);
   const since = Math.floor(Date.now() / 1000) - 1;
   const { image, failure } = build(name, context, work);
   const found = compareBuild(readRecord(name), { image, failure, bases, since });
@@ -72,7 +73,7 @@ function compareCase(name: string, work: string, bases: readonly BaseImage[]): b
 
 /** Builds a case from its context as its users would: by the command line. */
 function build(name: string, context: string, work: string): { image?: ExportedImage; failure?: string } {
-  const { target, buildArgs = {}, labels = {} } = readCase(name);
+  const { target, buildArgs = {}, labels = {}, steps } = readCase(name);
   const root = join(import.meta.dirname, "..");
   if (!existsSync(join(root, "dist/cli.cjs"))) throw new Error("there is no dist: npm run build comes first");
   const out = join(work, "image.tar");
@@ -82,6 +83,7 @@ function build(name: string, context: string, work: string): { image?: ExportedI
     ...(target === undefined ? [] : ["--target", target]),
     ...Object.entries(buildArgs).flatMap(([key, value]) => ["--build-arg", `${key}=${value}`]),
     ...Object.entries(labels).flatMap(([key, value]) => ["--label", `${key}=${value}`]),
+    ...stepArguments(steps, (id) => join(work, "secrets", id)),
     context,
   ];
   const env = { ...process.env, STAGEWRIGHT_ROOT: join(work, "store") };

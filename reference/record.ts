@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { type BaseImage, makeBaseImages } from "./base.ts";
 import { buildx, docker } from "./buildx.ts";
 import { recordCalls } from "./calls.ts";
-import { caseNames, makeContext, readCase } from "./case.ts";
+import { caseNames, makeContext, makeSecrets, readCase } from "./case.ts";
 import { startEngine } from "./engine.ts";
 import { enterPrivateMounts, mountPeers } from "./namespaces.ts";
 import { ensurePeers } from "./peers.ts";
@@ -54,6 +54,7 @@ async function recordAll(
     mkdirSync(context);
     makeContext(name, context, bases);
     const request = readCase(name);
+    makeSecrets(request, work);
     const calls = await recordCalls(root, request);
     if (callsOnly) {
       writeRecord({ ...readRecord(name), calls });

@@ -22,7 +22,7 @@ export interface CaseRecord {
   readonly title: string;
   readonly versions: Versions;
   /** All that the build was given beside the files of the context. */
-  readonly inputs: Pick<Case, "target" | "buildArgs" | "labels"> & {
+  readonly inputs: Pick<Case, "target" | "buildArgs" | "labels" | "steps"> & {
     readonly dockerfile: string;
     readonly dockerignore?: string;
   };
@@ -76,7 +76,7 @@ export function caseRecord(facts: {
   since: number;
 }): CaseRecord {
   const { name, context, result, calls, bases, versions, since } = facts;
-  const { title, target, buildArgs, labels } = readCase(name);
+  const { title, target, buildArgs, labels, steps } = readCase(name);
   const dockerignore = join(context, ".dockerignore");
   const { sessions, image, vertices, warnings, logs, llb, failure } = result;
   return {
@@ -89,6 +89,7 @@ export function caseRecord(facts: {
       ...(target !== undefined && { target }),
       ...(buildArgs !== undefined && { buildArgs }),
       ...(labels !== undefined && { labels }),
+      ...(steps !== undefined && { steps }),
     },
     ...(sessions.length > 0 && { session: sessions.at(-1)! }),
     vertices,

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type BaseImage, makeBaseImages } from "../reference/base.ts";
-import { makeContext, readCase } from "../reference/case.ts";
+import { makeContext, readCase, type StepFlags } from "../reference/case.ts";
 import { compareBuild } from "../reference/compare.ts";
 import { readOciArchive } from "../reference/export.ts";
 import { type CaseRecord, readBases, readRecord } from "../reference/records.ts";
@@ -53,7 +53,7 @@ export async function buildCase(
     const file = join(context, "Dockerfile");
     writeFileSync(file, dockerfile(readFileSync(file, "utf8")));
   }
-  const { target, buildArgs, labels } = readCase(name);
+  const { target, buildArgs, labels, steps } = readCase(name);
   const archive = join(work, "image.tar");
   const output: Output =
     type === "oci" ? { type, names: [], dest: archive, tar: true } : { type, names: [], dest: archive };
@@ -69,6 +69,7 @@ export async function buildCase(
       ...(target !== undefined && { target }),
       ...(buildArgs !== undefined && { buildArgs }),
       ...(labels !== undefined && { labels }),
+      ...stepOptions(steps),
       ...rest,
     });
     return { archive, ...facts() };
@@ -78,6 +79,19 @@ export async function buildCase(
   } finally {
     rmSync(context, { recursive: true, force: true });
   }
+}
+
+/** The flags of RUN steps as the library has them. */
+function stepOptions(steps: StepFlags = {}): Partial<BuildOptions> {
+  const { secrets = {}, network, allow = [], addHosts = {}, ulimits = {}, shmSize } = steps;
+  return {
+    secrets: Object.fromEntries(Object.entries(secrets).map(([id, content]) => [id, () => content])),
+    allow,
+    extraHosts: Object.entries(addHosts).map(([host, ip]) => ({ host, ip })),
+    ulimits: Object.entries(ulimits).map(([limit, [soft, hard]]) => ({ name: limit, soft, hard })),
+    ...(network !== undefined && { network }),
+    ...(shmSize !== undefined && { shmSize }),
+  };
 }
 
 /**
@@ -144,7 +158,10 @@ function messageOf(recorded: string): { message: string; suggests: boolean } {
   const last = recorded.trimEnd().split("\n").at(-1)!;
   const suggestion = / \(did you mean .*\?\)$/;
   const message = last
-    .replace(/^ERROR: failed to build: failed to solve: (failed to compute cache key: )?/, "")
+    .replace(
+      /^ERROR: failed to build: failed to solve: (failed to compute cache key: |failed to load LLB: )?/,
+      "",
+    )
     .replace(/ of ref \w+::\w+/, "")
     .replace(/\/var\/lib\/docker\/buildkit\/\S*?\/buildkit\d+/, "")
     .replace(suggestion, "");

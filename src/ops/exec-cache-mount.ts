@@ -109,8 +109,8 @@ async function beginningOf(
   const { path, entry } = rootfs.resolve(bytePathOf(mount.selector.replace(/^\/+|\/+$/g, "")));
   if (path !== "" && entry?.type !== "directory")
     throw new BuildError(
-      entry === undefined ? "not-found" : "failed-precondition",
-      `${mount.selector}: ${entry === undefined ? "not found" : "not a directory"} in what the cache mount on ${mount.dest} starts with`,
+      "failed-precondition",
+      `${mount.selector}: the cache mount on ${mount.dest} starts with what is no directory`,
     );
   if (rootfs.children(path).length === 0) return emptyDirectory(entry);
   return {

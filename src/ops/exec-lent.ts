@@ -52,12 +52,9 @@ export async function agentMount(
 ): Promise<AgentMount | undefined> {
   const { id: asked, uid, gid, mode, optional } = lentFile(mount.ssh, mount);
   const id = asked || "default";
-  const { ids } = session.ssh;
-  if (!ids.includes(id)) {
+  if (!session.ssh.ids.includes(id)) {
     if (optional) return undefined;
-    const problem =
-      ids.length === 0 ? `no SSH key "${id}" forwarded from the client` : `unset ssh forward key ${id}`;
-    throw new BuildError("not-found", problem, {
+    throw new BuildError("not-found", `unset ssh forward key ${id}`, {
       hint: `lend the build an agent or a key: --ssh ${id}, --ssh ${id}=SOCKET or --ssh ${id}=KEY`,
     });
   }

@@ -48,7 +48,8 @@ function hintFor(source: string, input: FileInput | undefined, from: Tree): stri
   return `${shown(parent)} is there, but ${textOf(source.slice(parent.length + 1))} is not in it`;
 }
 
-function exclusionOf(source: BytePath, exclude: LocalTree["exclude"]): string | undefined {
+/** Which line of an ignore file leaves a path out. */
+export function exclusionOf(source: BytePath, exclude: LocalTree["exclude"]): string | undefined {
   const rule = createIgnoreMatcher(exclude).explain(textOf(source));
   if (rule === undefined) return undefined;
   const line = rule.line === undefined ? "" : `line ${rule.line} of `;

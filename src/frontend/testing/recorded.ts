@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { StepFlags } from "../../../reference/case.ts";
 import { BuildError, type Digest, readIgnoreFile } from "../../core/index.ts";
 import { allCapabilities } from "../capabilities.ts";
 import type { Bridge, FrontendOptions } from "../types.ts";
@@ -12,6 +13,7 @@ export interface Recorded {
     readonly target?: string;
     readonly buildArgs?: Readonly<Record<string, string>>;
     readonly labels?: Readonly<Record<string, string>>;
+    readonly steps?: StepFlags;
   };
   readonly session?: string;
   readonly vertices: readonly { digest: Digest; name: string; inputs?: readonly Digest[] }[];
@@ -50,7 +52,8 @@ export function recordedBridge(lookUps: Map<string, Digest>): Bridge {
 }
 
 export function recordedOptions({ inputs, session }: Recorded): FrontendOptions {
-  const { target, buildArgs, labels, dockerignore } = inputs;
+  const { target, buildArgs, labels, dockerignore, steps = {} } = inputs;
+  const { network, allow = [], addHosts = {}, ulimits = {}, shmSize } = steps;
   return {
     file: "Dockerfile",
     buildPlatform: { os: "linux", architecture: "amd64" },
@@ -60,6 +63,11 @@ export function recordedOptions({ inputs, session }: Recorded): FrontendOptions 
     ...(target !== undefined && { target }),
     ...(buildArgs !== undefined && { buildArgs }),
     ...(labels !== undefined && { labels }),
+    ...(network !== undefined && { network }),
+    ...(shmSize !== undefined && { shmSize }),
+    entitlements: new Set([...allow, ...(network === "host" ? ["network.host"] : [])]),
+    extraHosts: Object.entries(addHosts).map(([host, ip]) => ({ host, ip })),
+    ulimits: Object.entries(ulimits).map(([name, [soft, hard]]) => ({ name, soft, hard })),
     ...(dockerignore !== undefined && { excludePatterns: readIgnoreFile(dockerignore).patterns }),
   };
 }
