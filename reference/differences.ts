@@ -77,7 +77,8 @@ export const newerChecks: Readonly<Record<string, NewerChecks>> = {
   "check-ignored": {
     reason: copyIgnoredFile,
     added: [
-      'CopyIgnoredFile: Attempting to Add file "left/*.txt" that is excluded by .dockerignore (line 3)',
+      'CopyIgnoredFile: Attempting to Copy file "*.txt" that is excluded by .dockerignore (line 2)',
+      'CopyIgnoredFile: Attempting to Add file "*.txt" that is excluded by .dockerignore (line 3)',
     ],
   },
   "error-ignored-file": {

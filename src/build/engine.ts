@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { type Platform, parseReference } from "../core/index.ts";
+import { BuildError, type Platform, parseReference } from "../core/index.ts";
 import type { Executor } from "../executor/index.ts";
 import { type Lease, openLease } from "../names/index.ts";
 import { createLayerCache, createRefCodec, type LayerCache, type RefCodec } from "../ops/index.ts";
@@ -28,6 +28,8 @@ export interface EngineOptions {
   readonly root?: string;
   /** Base images are asked for at their registry even when the store has them. */
   readonly pull?: boolean;
+  /** No registry is asked: what the store has not does not exist. */
+  readonly offline?: boolean;
 }
 
 export function openEngine(options: EngineOptions): Engine {
@@ -46,6 +48,7 @@ export function openEngine(options: EngineOptions): Engine {
   // What comes from a registry is leased before it comes, what is here already needs no lease to be looked at.
   const leasedRegistry: Registry = {
     async resolve(reference, resolveOptions) {
+      if (options.offline) throw new BuildError("not-found", "no registry is asked");
       await lease.begin();
       return (await openedRegistry()).resolve(reference, resolveOptions);
     },

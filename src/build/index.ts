@@ -4,6 +4,7 @@ export {
   type CallOptions,
   type CheckResult,
   checkBuild,
+  hasNoEntrypoint,
   outlineBuild,
   targetsOfBuild,
 } from "./call.ts";

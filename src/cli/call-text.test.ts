@@ -68,7 +68,7 @@ async function checkOf(recorded: Recorded): Promise<CheckResult> {
   const { dockerfile } = recorded.inputs;
   const result = await lintDockerfile(dockerfile, optionsOf(recorded), recordedBridge(new Map()));
   const file = { name: "Dockerfile", shown: "/work/context/Dockerfile", content: Buffer.from(dockerfile) };
-  return { ...result, file };
+  return { ...result, file, unknownBases: [] };
 }
 
 /** A call has no labels and no session. */

@@ -14,6 +14,7 @@ const commands: Readonly<Record<string, LoadCommand>> = {
   build: async () => (await import("./commands/build.ts")).command,
   run: async () => (await import("./commands/run.ts")).command,
   plan: async () => (await import("./commands/plan.ts")).command,
+  check: async () => (await import("./commands/check.ts")).command,
   images: async () => (await import("./commands/images.ts")).command,
   inspect: async () => (await import("./commands/inspect.ts")).command,
   history: async () => (await import("./commands/history.ts")).command,

@@ -1,3 +1,5 @@
+export * from "./advice/index.ts";
+export * from "./fix/index.ts";
 export * from "./instructions/index.ts";
 export * from "./lint/index.ts";
 export * from "./parser/index.ts";

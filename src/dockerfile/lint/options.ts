@@ -66,11 +66,11 @@ function optionsOfArgument(argument: string): CheckOptions {
  * The warnings that are to be shown: not those that the options skip, or a comment `# check=skip=…` right above the
  * instruction, nor those of experimental rules that neither asks for.
  */
-export function shownWarnings(
-  warnings: readonly Warning[],
+export function shownWarnings<T extends Pick<Warning, "comments"> & { readonly rule: string }>(
+  warnings: readonly T[],
   dockerfile: Dockerfile,
   options: CheckOptions = checkOptionsOf(dockerfile),
-): Warning[] {
+): T[] {
   return warnings.filter(({ rule, comments }) => {
     const own = optionsInComments(comments);
     if (isExperimental(rule)) return has(options.experimental, rule) || has(own?.experimental, rule);

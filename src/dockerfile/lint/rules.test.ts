@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { adviceRules } from "../advice/index.ts";
 import { rules } from "./rules.ts";
 
 const pages = join(import.meta.dirname, "../../../docs/rules");
@@ -12,7 +13,7 @@ function pageOf(rule: string): string {
 
 test("every check has a page, and every page a check", () => {
   const list = readFileSync(join(pages, "README.md"), "utf8");
-  const names = Object.keys(rules);
+  const names = [...Object.keys(rules), ...Object.keys(adviceRules)];
   for (const name of names) {
     assert.ok(existsSync(join(pages, pageOf(name))), name);
     assert.ok(list.includes(`[${name}](${pageOf(name)})`), name);

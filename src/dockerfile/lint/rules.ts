@@ -116,8 +116,8 @@ export const rules = {
 export type RuleName = keyof typeof rules;
 
 /** Whether a rule is off unless `check=experimental=` names it. */
-export function isExperimental(rule: RuleName): boolean {
-  return (rules[rule] as Rule).experimental === true;
+export function isExperimental(rule: string): boolean {
+  return Object.hasOwn(rules, rule) && (rules[rule as RuleName] as Rule).experimental === true;
 }
 
 /** A warning of `rule`, at `ranges`, which one of `comments` may switch off. */
