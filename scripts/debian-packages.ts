@@ -17,6 +17,7 @@ export const testPackages = [
   "iptables",
   "libcap2-bin",
   "libxml2-utils",
+  "openssh-client",
   "procps",
   "runc",
   "skopeo",

@@ -53,8 +53,8 @@ export function openStepLog(root: string, context: JobContext, mask: Mask): Step
     context.emit({ kind: "log", vertex: context.vertex, stream, data, timestamp: now() });
   };
   const masked: Readonly<Record<1 | 2, MaskedStream>> = {
-    1: mask.filter((data) => pass(1, data)),
-    2: mask.filter((data) => pass(2, data)),
+    1: mask.stream((data) => pass(1, data)),
+    2: mask.stream((data) => pass(2, data)),
   };
   const flush = (): void => {
     masked[1].flush();

@@ -2,7 +2,7 @@
 export interface Mask {
   add(secret: Uint8Array): void;
   /** Passes a stream on to `write` with every secret replaced by `****`, also one that comes in pieces. */
-  filter(write: (data: Uint8Array) => void): MaskedStream;
+  stream(write: (data: Uint8Array) => void): MaskedStream;
 }
 
 export interface MaskedStream {
@@ -24,7 +24,7 @@ export function createMask(): Mask {
         if (line.length >= shortest && !patterns.some((known) => known.equals(line))) patterns.push(line);
       patterns.sort((a, b) => b.length - a.length);
     },
-    filter: (write) => maskedStream(patterns, write),
+    stream: (write) => maskedStream(patterns, write),
   };
 }
 
