@@ -90,15 +90,33 @@ describe("build", () => {
       .split("\n")
       .map((line) => JSON.parse(line));
     assert.ok(events.some((event) => event.vertexes?.[0].cached === true));
-    const env = { BUILDKIT_PROGRESS: "plain" };
-    assert.match(
-      (await sandbox.ok(["build", at("app")], { env })).stderr,
-      /^#\d+ \[assets 1\/2\] FROM .*\n#\d+ CACHED$/m,
-    );
+    const plain = /^#\d+ \[assets 1\/2\] FROM .*\n#\d+ CACHED$/m;
+    assert.match((await sandbox.ok(["build", at("app")])).stderr, plain);
+    const env = { BUILDKIT_PROGRESS: "rawjson" };
+    assert.match((await sandbox.ok(["build", at("app")], { env })).stderr, /^\{"vertexes":/);
+    assert.match((await sandbox.ok(["build", "--progress", "plain", at("app")], { env })).stderr, plain);
     const tty = await sandbox.ok(["build", "--progress", "tty", at("app")]);
     assert.match(tty.stderr, /\[\+\] Building \d+\.\ds \(\d+\/\d+\) FINISHED/);
     assert.ok(tty.stderr.lastIndexOf("\u001b[?25h") > tty.stderr.lastIndexOf("\u001b[?25l"));
     await fails(["build", "--progress", "loud", at("app")], 1, /invalid progress mode "loud"/);
+  });
+
+  test("a terminal has colours, but none with NO_COLOR", async () => {
+    const command = `'${process.execPath}' '${launcher}' build '${at("app")}'`;
+    const inTerminal = async (env: NodeJS.ProcessEnv): Promise<string> => {
+      const { NO_COLOR: _, ...others } = process.env;
+      const child = spawn("script", ["--quiet", "--return", "--command", command, "/dev/null"], {
+        env: { ...others, STAGEWRIGHT_ROOT: sandbox.store, ...env },
+      });
+      const { code, stdout } = await finished(child);
+      assert.equal(code, 0, stdout);
+      assert.match(stdout, /\u001b\[J\[\+\] Building/);
+      return stdout;
+    };
+    const colour = /\u001b\[\d+m/;
+    assert.match(await inTerminal({}), colour);
+    assert.match(await inTerminal({ NO_COLOR: "" }), colour);
+    assert.doesNotMatch(await inTerminal({ NO_COLOR: "1" }), colour);
   });
 
   test("flags that ask for what is not done are refused by name", async () => {

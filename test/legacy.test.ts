@@ -80,7 +80,7 @@ $`,
   });
 
   test("a second run uses the cache, --no-cache does not, DOCKER_BUILDKIT=0 is docker's way to ask for it", async () => {
-    const again = await sandbox.ok(target(), { env: { DOCKER_BUILDKIT: "0" } });
+    const again = await sandbox.ok(target(), { env: { DOCKER_BUILDKIT: "0", BUILDKIT_PROGRESS: "plain" } });
     assert.match(
       again.stdout,
       new RegExp(`Step 2/6 : RUN echo "base"\n ---> Using cache\n ---> ${id}\nStep 3/6`),

@@ -33,6 +33,13 @@ export function ago(time: number | string | undefined, now: number = Date.now())
   return count(amount, "year");
 }
 
+/** `2026-11-21 06:59:16 +0000 UTC`, as docker's `.CreatedAt` has it. */
+export function createdAt(time: string | undefined): string {
+  const then = Date.parse(time ?? "");
+  if (Number.isNaN(then)) return "N/A";
+  return new Date(then).toISOString().replace(/T(.*)\.\d+Z$/, " $1 +0000 UTC");
+}
+
 function count(amount: number, unit: string): string {
   const whole = Math.floor(amount);
   return `${whole} ${unit}${whole === 1 ? "" : "s"} ago`;

@@ -53,7 +53,8 @@ async function runBuild(call: Call, schedule: Schedule): Promise<number> {
   const terminal = stderrTerminal();
   const request = callRequestOf(call);
   if (request !== undefined) return runCall(request, options, createDisplay(kind, terminal), terminal);
-  const classic = schedule === "legacy" && kind === "auto";
+  // The classic builder knows nothing of BUILDKIT_PROGRESS.
+  const classic = schedule === "legacy" && !quiet && (call.get("progress") ?? "auto") === "auto";
   const display = classic ? legacyDisplay(stdoutTerminal(), options.context) : createDisplay(kind, terminal);
   const warnings: WarningEvent[] = [];
   const stop = interruption();

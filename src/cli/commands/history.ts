@@ -1,10 +1,21 @@
 import { historyRows, layerSizes, readRecord } from "../../image/index.ts";
 import type { Command } from "../command.ts";
 import { formatSize, printableLine } from "../progress/format.ts";
-import { ago, shortId, textTable } from "../text-table.ts";
+import { formatRows } from "../row-format.ts";
+import { ago, createdAt, shortId } from "../text-table.ts";
 import { platformOf, rootFlag, storeOf } from "./common.ts";
 
 const widest = 45;
+
+const titles = {
+  ID: "IMAGE",
+  CreatedSince: "CREATED",
+  CreatedAt: "CREATED AT",
+  CreatedBy: "CREATED BY",
+  Size: "SIZE",
+  Comment: "COMMENT",
+};
+const usual = "table {{.ID}}\t{{.CreatedSince}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}";
 
 export const command: Command = {
   name: "history",
@@ -12,7 +23,14 @@ export const command: Command = {
   usage: "[OPTIONS] IMAGE",
   completes: "image",
   flags: [
-    { name: "no-trunc", help: "commands in full" },
+    { name: "no-trunc", help: "ids and commands in full" },
+    { name: "quiet", short: "q", help: "only ids" },
+    {
+      name: "format",
+      value: "FORMAT",
+      completes: ["json", "table"],
+      help: "json, or a template: {{.ID}}, .CreatedSince, .CreatedAt, .CreatedBy, .Size, .Comment",
+    },
     { name: "platform", value: "OS/ARCH", help: "which image of an index" },
     rootFlag,
   ],
@@ -21,16 +39,20 @@ export const command: Command = {
   examples: ["stagewright history hello"],
   run: async (call) => {
     const store = storeOf(call);
+    const full = call.is("no-trunc");
+    const id = (digest: string) => (full ? digest : shortId(digest));
     const record = store.names.resolve(call.args[0] as string);
     const image = readRecord(store.content, record, platformOf(call));
-    const rows = historyRows(image.config, layerSizes(image, store)).map((row, index) => [
-      index === 0 ? shortId(image.id) : "<missing>",
-      ago(row.created),
-      printableLine(call.is("no-trunc") ? row.createdBy : cut(row.createdBy)),
-      row.size === undefined ? "?" : formatSize(row.size, 3),
-      printableLine(row.comment),
-    ]);
-    process.stdout.write(textTable(["IMAGE", "CREATED", "CREATED BY", "SIZE", "COMMENT"], rows));
+    const rows = historyRows(image.config, layerSizes(image, store)).map((row, index) => ({
+      ID: index === 0 ? id(image.id) : "<missing>",
+      CreatedSince: ago(row.created),
+      CreatedBy: printableLine(full ? row.createdBy : cut(row.createdBy)),
+      Size: row.size === undefined ? "?" : formatSize(row.size, 3),
+      Comment: printableLine(row.comment),
+      CreatedAt: createdAt(row.created),
+    }));
+    const format = call.is("quiet") ? "{{.ID}}" : (call.get("format") ?? "table");
+    process.stdout.write(formatRows(format === "table" ? usual : format, titles, rows));
     return 0;
   },
 };
