@@ -12,17 +12,35 @@ describe("what is lent to a build", { skip: isRoot ? false : "RUN needs root" },
   const sandbox = createSandbox("secrets");
   before(() => sandbox.ok(["bootstrap", "busybox"]));
 
-  /** Files of the store, and below a directory, that hold a text: in their bytes, or in their names. */
+  /** Files of the store, and below other directories, that hold a text: in their bytes, or in their names. */
   function holding(text: string, ...directories: string[]): string[] {
-    return [sandbox.store, ...directories].flatMap((directory) =>
-      (readdirSync(directory, { recursive: true }) as string[])
-        .map((name) => join(directory, name))
-        .filter((path) => path.includes(text) || (isFile(path) && readFileSync(path).includes(text))),
+    return [sandbox.store, ...directories]
+      .flatMap(filesBelow)
+      .filter((path) => path.includes(text) || bytesOf(path).includes(text));
+  }
+
+  /** What is in the trash goes while one looks. */
+  function filesBelow(directory: string): string[] {
+    return unlessGone(() => readdirSync(directory, { withFileTypes: true }), []).flatMap((entry) => {
+      const path = join(directory, entry.name);
+      return entry.isDirectory() ? filesBelow(path) : [path];
+    });
+  }
+
+  function bytesOf(path: string): Buffer {
+    return unlessGone(
+      () => (lstatSync(path).isFile() ? readFileSync(path) : Buffer.alloc(0)),
+      Buffer.alloc(0),
     );
   }
 
-  function isFile(path: string): boolean {
-    return lstatSync(path, { throwIfNoEntry: false })?.isFile() === true;
+  function unlessGone<T>(work: () => T, otherwise: T): T {
+    try {
+      return work();
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return otherwise;
+      throw error;
+    }
   }
 
   /** A secret that nothing else has, in the form of a key in several lines where asked for. */
