@@ -35,13 +35,15 @@ export interface BuildxResult {
 }
 
 export interface BuildxRequest {
+  /** Path of the context below the work directory. */
+  readonly context: string;
   readonly target?: string;
   readonly buildArgs?: Readonly<Record<string, string>>;
   readonly labels?: Readonly<Record<string, string>>;
   readonly steps?: StepFlags;
 }
 
-/** Runs `docker buildx build` in the peers' root on the context `work`/context. */
+/** Runs `docker buildx build` in the peers' root. */
 export async function buildx(
   root: string,
   work: string,
@@ -68,7 +70,7 @@ export async function buildx(
 }
 
 /** What a request says on the command line, the context included. */
-export function requestArguments({ target, buildArgs, labels, steps }: BuildxRequest): string[] {
+export function requestArguments({ context, target, buildArgs, labels, steps }: BuildxRequest): string[] {
   const pairs = (flag: string, values: Readonly<Record<string, string>> = {}) =>
     Object.entries(values).flatMap(([key, value]) => [flag, `${key}=${value}`]);
   return [
@@ -76,7 +78,7 @@ export function requestArguments({ target, buildArgs, labels, steps }: BuildxReq
     ...pairs("--build-arg", buildArgs),
     ...pairs("--label", labels),
     ...stepArguments(steps, (id) => `${workMount}/secrets/${id}`),
-    `${workMount}/context`,
+    `${workMount}/${context}`,
   ];
 }
 

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type BaseImage, makeBaseImages } from "./base.ts";
 import { buildx, docker } from "./buildx.ts";
@@ -49,11 +49,11 @@ async function recordAll(
   const since = Math.floor(Date.now() / 1000) - 1;
   if (!callsOnly) writeBases(basesRecord(bases));
   for (const name of names) {
-    const context = join(work, "context");
-    rmSync(context, { recursive: true, force: true });
+    // BuildKit keeps a context under the name of its directory, and takes files of equal size and time to be the same.
+    const request = { ...readCase(name), context: `${name}.context` };
+    const context = join(work, request.context);
     mkdirSync(context);
     makeContext(name, context, bases);
-    const request = readCase(name);
     makeSecrets(request, work);
     const calls = await recordCalls(root, request);
     if (callsOnly) {

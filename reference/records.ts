@@ -77,7 +77,8 @@ export function caseRecord(facts: {
 }): CaseRecord {
   const { name, context, result, calls, bases, versions, since } = facts;
   const { title, target, buildArgs, labels, steps } = readCase(name);
-  const dockerignore = join(context, ".dockerignore");
+  const ignoreFiles = ["Dockerfile.dockerignore", ".dockerignore"].map((file) => join(context, file));
+  const dockerignore = ignoreFiles.find((file) => existsSync(file));
   const { sessions, image, vertices, warnings, logs, llb, failure } = result;
   return {
     case: name,
@@ -85,7 +86,7 @@ export function caseRecord(facts: {
     versions,
     inputs: {
       dockerfile: readFileSync(join(context, "Dockerfile"), "utf8"),
-      ...(existsSync(dockerignore) && { dockerignore: readFileSync(dockerignore, "utf8") }),
+      ...(dockerignore !== undefined && { dockerignore: readFileSync(dockerignore, "utf8") }),
       ...(target !== undefined && { target }),
       ...(buildArgs !== undefined && { buildArgs }),
       ...(labels !== undefined && { labels }),

@@ -163,6 +163,7 @@ function messageOf(recorded: string): { message: string; suggests: boolean } {
       "",
     )
     .replace(/ of ref \w+::\w+/, "")
+    .replace(/^rpc error: code = \w+ desc = /, "")
     .replace(/\/var\/lib\/docker\/buildkit\/\S*?\/buildkit\d+/, "")
     .replace(suggestion, "");
   return { message, suggests: suggestion.test(last) };

@@ -37,7 +37,9 @@ export function compilePattern(pattern: string): PathTest {
 }
 
 function bad(pattern: string, what: string): never {
-  throw new BuildError("invalid-argument", `syntax error in pattern ${JSON.stringify(pattern)}: ${what}`);
+  throw new BuildError("invalid-argument", "syntax error in pattern", {
+    hint: `${JSON.stringify(pattern)}: ${what}`,
+  });
 }
 
 /** For tests of the two ways of matching. */

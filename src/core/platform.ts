@@ -34,9 +34,13 @@ export function hostPlatform(): Platform {
 export function parsePlatform(text: string): Platform {
   const parts = text.toLowerCase().split("/");
   if (parts.length > 3 || parts.some((part) => !/^[a-z0-9_.-]+(\([^)]*\))?$/.test(part)))
-    throw new BuildError("invalid-argument", `invalid platform ${JSON.stringify(text)}`, {
-      hint: "a platform reads like linux/amd64 or linux/arm/v7",
-    });
+    throw new BuildError(
+      "invalid-argument",
+      `${JSON.stringify(text)}: cannot parse platform specifier: invalid argument`,
+      {
+        hint: "a platform reads like linux/amd64 or linux/arm/v7",
+      },
+    );
   const [first = "", second, third] = parts;
   if (second === undefined) {
     if (first === "linux" || first === "windows") return { ...hostPlatform(), os: first };

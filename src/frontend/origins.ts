@@ -5,8 +5,10 @@ import {
   familiarReference,
   formatPlatform,
   formatReference,
+  goText,
   type Platform,
   parseReference,
+  type Reference,
   repositoryOf,
   type SourceRange,
   toBuildError,
@@ -180,7 +182,7 @@ async function resolveImage(
   options: FrontendOptions,
   bridge: Bridge,
 ): Promise<Origin> {
-  const ref = formatReference(parseReference(name));
+  const ref = formatReference(parseStageName(name));
   const prefix = options.multiPlatform ? `${formatPlatform(platform)} ` : "";
   const resolved = await bridge.resolveImage(ref, {
     platform,
@@ -189,6 +191,16 @@ async function resolveImage(
     vertex: lookUpDigest("docker-image", ref, platform),
   });
   return imageOrigin(resolved, platform);
+}
+
+function parseStageName(name: string): Reference {
+  try {
+    return parseReference(name);
+  } catch (error) {
+    if (!(error instanceof BuildError)) throw error;
+    const { code, message, hint } = error;
+    throw new BuildError(code, `failed to parse stage name ${goText.quote(name)}: ${message}`, { hint });
+  }
 }
 
 async function resolveLayout(

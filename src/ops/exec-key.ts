@@ -1,5 +1,4 @@
 import {
-  BuildError,
   type BytePath,
   bytePathOf,
   type Digest,
@@ -13,7 +12,8 @@ import { type ExecMount, type ExecOp, emptyInput, type LentFile } from "../llb/i
 import { contentDigest } from "../snapshot/index.ts";
 import type { CacheKey, Ingredient } from "../solver/index.ts";
 import { type LocalTree, rowFinder } from "../source/index.ts";
-import { exclusionOf, missingSource } from "./file-missing.ts";
+import { missingIn } from "./file-missing.ts";
+import { treeOfRootfs } from "./file-tree.ts";
 import type { Ref } from "./ref.ts";
 
 /** Raised when the same definition leads to another result than before. */
@@ -65,20 +65,14 @@ export async function contentKeyOf(
 export async function digestOfMount(mount: ExecMount, ref: Ref, layers: LayerStore): Promise<Digest> {
   const rootfs = ref.kind === "snapshot" ? await layers.rootfs(ref.snapshot) : ref.tree.rootfs;
   const path = bytePathOf(mount.selector.replace(/^\/+|\/+$/g, ""));
-  if (path !== "" && rootfs.resolve(path).entry === undefined) throw missingMount(path, mount, ref);
-  if (ref.kind === "tree") await hashBelow(ref.tree, rootfs.resolve(path).path);
+  const found = rootfs.resolve(path);
+  if (found.entry === undefined && path !== "") {
+    const tree = ref.kind === "tree" ? ref.tree : undefined;
+    const where = tree?.name ?? `what is mounted on ${mount.dest}`;
+    throw missingIn(path, where, treeOfRootfs(rootfs), tree?.exclude);
+  }
+  if (ref.kind === "tree") await hashBelow(ref.tree, found.path);
   return contentDigest(rootfs, path, { follow: true });
-}
-
-/** In BuildKit's words, with the line that excludes it where that is the reason. */
-function missingMount(path: BytePath, mount: ExecMount, ref: Ref): BuildError {
-  const tree = ref.kind === "tree" ? ref.tree : undefined;
-  const where = tree?.name ?? `what is mounted on ${mount.dest}`;
-  return new BuildError(
-    "not-found",
-    `failed to calculate checksum of ref ${where}: ${missingSource(path).message}`,
-    { hint: tree && exclusionOf(path, tree.exclude) },
-  );
 }
 
 /** Reads, or remembers, the files of a scanned directory that are at or below a path. */

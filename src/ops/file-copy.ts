@@ -118,7 +118,8 @@ function copySource(
   action: CopyAction,
   owner: Owner | undefined,
 ): void {
-  const implicitMode = action.modeStr === "" && action.mode !== -1 ? action.mode & 0o777 : 0o755;
+  // Docker's engine has a umask of 022.
+  const implicitMode = action.modeStr === "" && action.mode !== -1 ? action.mode & 0o755 : 0o755;
   const implicitTime = secondsOf(action.timestamp);
   const make = (path: BytePath) => makeDirectories(fs, path, implicitMode, owner, implicitTime);
 

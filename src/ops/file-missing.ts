@@ -33,13 +33,23 @@ export function withExplanation(
   const named = [action.src, ...action.requiredPaths].map((path) => cleanPath(bytePathOf(path)));
   const source = named.find((path) => error.message === missingSource(path).message);
   if (source === undefined) return error;
-  const where = input?.name ?? "an earlier action";
-  const message = `failed to calculate checksum of ref ${where}: ${error.message}`;
-  return new BuildError("not-found", message, { hint: hintFor(source, input, from), cause: error.cause });
+  const exclude = input?.kind === "local" ? input.exclude : undefined;
+  return missingIn(source, input?.name ?? "an earlier action", from, exclude);
 }
 
-function hintFor(source: string, input: FileInput | undefined, from: Tree): string | undefined {
-  const excluded = input?.kind === "local" ? exclusionOf(source, input.exclude) : undefined;
+/** That `source` is not in the tree called `where`, in BuildKit's words, with the reason. */
+export function missingIn(
+  source: BytePath,
+  where: string,
+  from: Tree,
+  exclude: LocalTree["exclude"] | undefined,
+): BuildError {
+  const message = `failed to calculate checksum of ref ${where}: ${missingSource(source).message}`;
+  return new BuildError("not-found", message, { hint: hintFor(source, from, exclude) });
+}
+
+function hintFor(source: string, from: Tree, exclude: LocalTree["exclude"] | undefined): string | undefined {
+  const excluded = exclude && exclusionOf(source, exclude);
   if (excluded !== undefined) return excluded;
   const near = nearestPath(source, from);
   if (near !== undefined) return `did you mean ${textOf(near)}?`;
@@ -49,7 +59,7 @@ function hintFor(source: string, input: FileInput | undefined, from: Tree): stri
 }
 
 /** Which line of an ignore file leaves a path out. */
-export function exclusionOf(source: BytePath, exclude: LocalTree["exclude"]): string | undefined {
+function exclusionOf(source: BytePath, exclude: LocalTree["exclude"]): string | undefined {
   const rule = createIgnoreMatcher(exclude).explain(textOf(source));
   if (rule === undefined) return undefined;
   const line = rule.line === undefined ? "" : `line ${rule.line} of `;

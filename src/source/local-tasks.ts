@@ -1,4 +1,11 @@
-import { type BytePath, createIgnoreMatcher, type IgnoreFile, textOf } from "../core/index.ts";
+import {
+  BuildError,
+  type BytePath,
+  createIgnoreMatcher,
+  type IgnoreFile,
+  type IgnoreMatcher,
+  textOf,
+} from "../core/index.ts";
 import { followLinks } from "./local-followlinks.ts";
 import { matchName } from "./local-match.ts";
 import { scanDirectory } from "./local-scan.ts";
@@ -18,15 +25,27 @@ export interface ScanTask {
 export function runScan(task: ScanTask): TreeTable | undefined {
   const include = includePatterns(task);
   return scanDirectory(task.root, {
-    include: include && createIgnoreMatcher(include),
+    include: include && matcherOf("includepatterns", include),
     exclude: excluder(task.exclude),
     ...(task.limit === undefined ? {} : { limit: task.limit }),
   });
 }
 
 function excluder(patterns: IgnoreFile | readonly string[]) {
-  const matcher = createIgnoreMatcher(patterns);
+  const matcher = matcherOf("excludepatterns", patterns);
   return matcher.rules.length === 0 ? undefined : matcher;
+}
+
+/** Errors are in the words of BuildKit's file transfer. */
+function matcherOf(kind: string, patterns: IgnoreFile | readonly string[]): IgnoreMatcher {
+  try {
+    return createIgnoreMatcher(patterns);
+  } catch (error) {
+    if (!(error instanceof BuildError)) throw error;
+    const list = "patterns" in patterns ? patterns.patterns : patterns;
+    const message = `invalid ${kind}: [${list.join(" ")}]: ${error.message}`;
+    throw new BuildError(error.code, message, { hint: error.hint });
+  }
 }
 
 /** Include patterns with the followed paths; `undefined` when everything is included. */

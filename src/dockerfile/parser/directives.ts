@@ -14,10 +14,11 @@ export function readDirectives(source: SourceText, lines: readonly Line[]): Dire
   for (const line of lines) {
     const directive = directiveOn(line, "#");
     if (directive === undefined) break;
-    if (found.some((earlier) => earlier.name === directive.name))
+    const earlier = found.find(({ name }) => name === directive.name);
+    if (earlier !== undefined)
       throw errorAt(
         source,
-        directive.range,
+        [earlier.range, directive.range],
         "invalid-argument",
         `only one ${directive.name} parser directive can be used`,
       );

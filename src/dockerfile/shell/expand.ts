@@ -75,8 +75,8 @@ function run(reader: Reader, rawEscapes: boolean): Result {
   }
 }
 
-function fail(message: string): never {
-  throw new BuildError("invalid-argument", message);
+function fail(message: string, hint?: string): never {
+  throw new BuildError("invalid-argument", message, { hint });
 }
 
 /** Reads up to `stop`, which is consumed, or to the end of the text when `stop` is empty. */
@@ -208,7 +208,8 @@ function readBraced(reader: Reader, depth: number): string {
   const modifier = colon ? (reader.text[reader.at++] ?? "") : operator;
   const shown = colon ? `:${modifier}` : modifier;
   if (!"-+?#%".includes(modifier) || modifier === "" || (colon && (modifier === "#" || modifier === "%"))) {
-    if (modifier === "") fail("syntax error: missing '}'");
+    // BuildKit's words for a word that ends here, with what Go reads at an end.
+    if (modifier === "") fail(`unsupported modifier (${shown}\ufffd) in substitution`, "'}' is missing");
     fail(`unsupported modifier (${shown}) in substitution`);
   }
   const rawWord = modifier === "#" || modifier === "%";

@@ -189,7 +189,12 @@ function platformOf(
     throw errorAt(source, range, "invalid-argument", `empty platform value from expression ${platform}`, {
       hint,
     });
-  const value = locate(source, range, () => parsePlatform(expansion.text));
+  const value = locate(
+    source,
+    range,
+    () => parsePlatform(expansion.text),
+    `failed to parse platform ${expansion.text}`,
+  );
   warnings.push(...platformWarnings(from, expansion, value, scope));
   return { value, matched: expansion.matched };
 }
