@@ -46,9 +46,13 @@ for (const name of cases) {
     const vertices = edge === undefined ? [] : inOrder(edge.vertex);
     const printed = recorded.vertices.filter((vertex) => !besides.test(vertex.name));
     if (recorded.failure === undefined) {
+      const misnumbered = misnumberedStages(printed);
       assert.deepEqual(
-        namesByDigest(vertices.map((v) => ({ ...v, name: v.metadata.name }))),
-        namesByDigest(printed),
+        namesByDigest(
+          vertices.map((v) => ({ ...v, name: v.metadata.name })),
+          misnumbered,
+        ),
+        namesByDigest(printed, misnumbered),
       );
       const definition = marshalDefinition(edge).def.map((op) => digestOf(op));
       assert.deepEqual(definition.sort(), Object.keys(recorded.llb?.digestMapping ?? {}).sort());
@@ -88,12 +92,27 @@ function acceptedHere({ vertices, failure, inputs }: Recorded): boolean {
     failure === undefined ||
     vertices.some((vertex) => !besides.test(vertex.name)) ||
     failure.includes("invalid user index") ||
+    failure.endsWith("syntax error in pattern") ||
     /^\d+$/.test(inputs.target ?? "")
   );
 }
 
-function namesByDigest(vertices: readonly { digest: string; name: string }[]): Record<string, string> {
-  return Object.fromEntries(vertices.map(({ digest, name }) => [digest, name] as const).sort());
+type Named = readonly { readonly digest: string; readonly name: string }[];
+
+const numbered = /^\[(.*) (\d+)\/(\d+)\]/;
+
+/** BuildKit counts the steps of a stage that an ONBUILD trigger copies from twice: `[helper 3/2]`. */
+function misnumberedStages(vertices: Named): ReadonlySet<string> {
+  const stages = vertices.map(({ name }) => numbered.exec(name));
+  return new Set(
+    stages.flatMap((match) => (match && Number(match[2]) > Number(match[3]) ? [match[1]!] : [])),
+  );
+}
+
+function namesByDigest(vertices: Named, misnumbered: ReadonlySet<string>): Record<string, string> {
+  const shown = (name: string) =>
+    misnumbered.has(numbered.exec(name)?.[1] ?? "") ? name.replace(numbered, "[$1]") : name;
+  return Object.fromEntries(vertices.map(({ digest, name }) => [digest, shown(name)] as const).sort());
 }
 
 function withoutTimes({ rootfs: _, created: _when, history, ...rest }: Record<string, unknown>): unknown {

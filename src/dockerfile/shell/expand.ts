@@ -71,7 +71,8 @@ function run(reader: Reader, rawEscapes: boolean): Result {
     return readUntil(reader, "", rawEscapes, 0);
   } catch (error) {
     if (!(error instanceof BuildError)) throw error;
-    throw new BuildError(error.code, `failed to process ${JSON.stringify(reader.text)}: ${error.message}`);
+    const { code, message, hint } = error;
+    throw new BuildError(code, `failed to process ${JSON.stringify(reader.text)}: ${message}`, { hint });
   }
 }
 
