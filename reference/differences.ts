@@ -85,6 +85,14 @@ export const newerChecks: Readonly<Record<string, NewerChecks>> = {
     reason: copyIgnoredFile,
     added: ['CopyIgnoredFile: Attempting to Copy file "one.txt" that is excluded by .dockerignore (line 2)'],
   },
+  "ignore-everything": {
+    reason: copyIgnoredFile,
+    added: ['CopyIgnoredFile: Attempting to Copy file "." that is excluded by .dockerignore (line 2)'],
+  },
+  "lint-ignored": {
+    reason: copyIgnoredFile,
+    added: ['CopyIgnoredFile: Attempting to Copy file "two.txt" that is excluded by .dockerignore (line 2)'],
+  },
   "check-secrets": {
     reason: "Names with the words FILE and VERSION are no secrets since frontend 1.22.",
     gone: [

@@ -44,7 +44,11 @@ export function missingIn(
   from: Tree,
   exclude: LocalTree["exclude"] | undefined,
 ): BuildError {
-  const message = `failed to calculate checksum of ref ${where}: ${missingSource(source).message}`;
+  const parts = source.split("/");
+  const directories = parts.slice(0, parts.findIndex(hasWildcards)).join("/");
+  const message = hasWildcards(source)
+    ? `lstat ${shown(directories)}: no such file or directory`
+    : `failed to calculate checksum of ref ${where}: ${missingSource(source).message}`;
   return new BuildError("not-found", message, { hint: hintFor(source, from, exclude) });
 }
 

@@ -69,7 +69,7 @@ test("what cannot be parsed is refused with its place", () => {
     ["", /cannot be empty/, undefined],
     ["# only a comment\n", /no instructions/, 1],
     ["# escape=x\nFROM a", /invalid escape token 'x'/, 1],
-    ["# escape=`\n# escape=`\nFROM a", /only one escape parser directive/, 2],
+    ["# escape=`\n# escape=`\nFROM a", /only one escape parser directive/, 1],
     ["FROM a\nRUN <<E\nx\n E\n", /unterminated heredoc/, 2],
     ["FROM a\nENV a=b \\\n c", /can't find = in "c"/, 3],
     ["FROM a\nLABEL x", /LABEL must have two arguments/, 2],
