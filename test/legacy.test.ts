@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
+import { startRegistry } from "../src/registry/testing/index.ts";
 import { createSandbox, type Output } from "./sandbox.ts";
 
 const sandbox = createSandbox("legacy");
@@ -184,6 +185,39 @@ RUN rm -rf /tmp && rm /bin/vi && mkdir /tmp && echo hi >> /etc/passwd
     assert.ok(legacy.equals(normal));
     const quiet = (flags: string[]) => sandbox.ok(["build", ...epoch, "-q", ...flags, "same"]);
     assert.equal((await quiet(["--builder", "legacy"])).stdout, (await quiet([])).stdout);
+  });
+
+  test("an archive on standard output has it for itself", async () => {
+    const { stdout, stderr } = await sandbox.ok(target("--builder", "legacy", "-o", "-"));
+    assert.equal(stdout.slice(257, 262), "ustar");
+    assert.match(stderr, /^Step 6\/6 : RUN echo "stage2"$/m);
+  });
+
+  test("a base that comes from a registry gets its name, and its id is an image too", async () => {
+    const registry = await startRegistry();
+    try {
+      const name = `${registry.host}/team/base:1`;
+      await sandbox.ok(["tag", "busybox", name]);
+      await sandbox.ok(["push", name]);
+      await sandbox.ok(["rmi", name]);
+      const other = ["--root", join(sandbox.directory, "pulling-store")];
+      sandbox.files("pulled", { Dockerfile: `FROM ${name}\nCMD ["echo", "pulled"]\n` });
+      const built = await sandbox.ok(["build", ...other, "--builder", "legacy", "pulled"]);
+      const [base = "", last = ""] = imagesOf(built);
+      assert.equal((await sandbox.ok(["images", ...other, "-q", name])).stdout, `${base}\n`);
+      assert.equal((await sandbox.ok(["run", ...other, base, "echo", "base"])).stdout, "base\n");
+      assert.equal((await sandbox.ok(["run", ...other, last])).stdout, "pulled\n");
+    } finally {
+      await registry.stop();
+    }
+  });
+
+  test("images for several platforms are refused", async () => {
+    const failed = await sandbox.run(
+      target("--builder", "legacy", "--platform", "linux/amd64,linux/arm64", "-o", "type=oci,dest=x.tar"),
+    );
+    assert.equal(failed.code, 1);
+    assert.match(failed.stderr, /the classic builder makes images for one platform/);
   });
 
   test("prune takes the images of steps away, and the next build makes them again from the cache", async () => {

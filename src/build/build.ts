@@ -74,8 +74,14 @@ async function buildOnce(engine: Engine, options: BuildOptions): Promise<BuildRe
   const signal = options.signal ?? new AbortController().signal;
   const cwd = options.cwd ?? process.cwd();
   checkPush(options);
-  // Each step of the legacy schedule leaves an image: garbage collection must know from the start.
-  if (options.schedule === "legacy") await engine.codec.activate();
+  if (options.schedule === "legacy") {
+    if (makesIndex(options))
+      throw new BuildError("invalid-argument", "the classic builder makes images for one platform", {
+        hint: "leave --builder legacy and DOCKER_BUILDKIT=0 out",
+      });
+    // Each step leaves an image: garbage collection must know from the start.
+    await engine.codec.activate();
+  }
   const session = await lend(options);
   const context = openContext(options.context, options.file, cwd);
   const { dockerfile, ignore } = await loadDefinition(context, emit);
@@ -88,12 +94,7 @@ async function buildOnce(engine: Engine, options: BuildOptions): Promise<BuildRe
   const solver = openSolver(engine, results, directories, options, { signal, emit, session });
   if (options.schedule === "legacy") {
     const { solveInOrder } = await import("./legacy.ts");
-    const [result] = results;
-    if (result === undefined || makesIndex(options))
-      throw new BuildError("invalid-argument", "the classic builder makes images for one platform", {
-        hint: "leave --builder legacy and DOCKER_BUILDKIT=0 out",
-      });
-    await solveInOrder(engine, solver, result, options, { signal, emit });
+    for (const result of results) await solveInOrder(engine, solver, result, options, { signal, emit });
   }
   const solved = await solve(solver, results, options);
   const source = exportSource(results, solved, makesIndex(options));

@@ -1,19 +1,10 @@
 import { type BuildOptions, type BuildResult, build } from "../../build/index.ts";
-import {
-  BuildError,
-  familiarReference,
-  formatPlatform,
-  parseReference,
-  type WarningEvent,
-} from "../../core/index.ts";
+import { BuildError, parseReference, type WarningEvent } from "../../core/index.ts";
 import { type Output, parseAnnotation, parseOutput } from "../../exporter/index.ts";
+import { isStdout, usualShowing } from "../build-showing.ts";
 import type { Call, Command } from "../command.ts";
 import { interruption } from "../interruption.ts";
-import { failedProcess, legacyEnd } from "../legacy-text.ts";
-import { createDisplay, progressKind, stderrTerminal, stdoutTerminal } from "../progress/index.ts";
-import { legacyDisplay } from "../progress/legacy.ts";
-import { stageTable } from "../stage-table.ts";
-import { counted, shortId } from "../text-table.ts";
+import { createDisplay, progressKind, stderrTerminal } from "../progress/index.ts";
 import { callRequestOf, runCall } from "./build-call.ts";
 import { buildFlags } from "./build-flags.ts";
 import { type Schedule, scheduleOf } from "./build-schedule.ts";
@@ -53,9 +44,12 @@ async function runBuild(call: Call, schedule: Schedule): Promise<number> {
   const terminal = stderrTerminal();
   const request = callRequestOf(call);
   if (request !== undefined) return runCall(request, options, createDisplay(kind, terminal), terminal);
+  const stdoutIsTaken = (options.outputs ?? []).some(isStdout);
   // The classic builder knows nothing of BUILDKIT_PROGRESS.
   const classic = schedule === "legacy" && !quiet && (call.get("progress") ?? "auto") === "auto";
-  const display = classic ? legacyDisplay(stdoutTerminal(), options.context) : createDisplay(kind, terminal);
+  const showing = classic
+    ? (await import("../legacy-showing.ts")).legacyShowing(options.context, !stdoutIsTaken)
+    : usualShowing(kind, terminal, options.outputs ?? []);
   const warnings: WarningEvent[] = [];
   const stop = interruption();
   let result: BuildResult;
@@ -67,33 +61,22 @@ async function runBuild(call: Call, schedule: Schedule): Promise<number> {
       killSignal: stop.killSignal,
       onEvent(event) {
         if (event.kind === "warning") warnings.push(event);
-        display.event(event);
+        showing.display.event(event);
       },
     });
   } catch (error) {
-    const status = classic ? failedProcess(error) : undefined;
-    if (status === undefined) throw error;
-    terminal.write(status.message);
-    return status.code;
+    const exitCode = showing.failed(error);
+    if (exitCode === undefined) throw error;
+    return exitCode;
   } finally {
     stop.end();
-    display.end();
+    showing.display.end();
   }
-  if (classic) {
-    terminal.write(warningText(warnings));
-    process.stdout.write(legacyEnd(result));
-  } else if (kind !== "quiet" && kind !== "rawjson") {
-    terminal.write(warningText(warnings));
-    for (const { platform, sizes } of result.platforms) {
-      const suffix = result.platforms.length > 1 ? ` for ${formatPlatform(platform)}` : "";
-      terminal.write(`\n${stageTable(sizes, `${madeThing(result, options.outputs ?? [])}${suffix}`)}`);
-    }
-  }
+  showing.made(result, warnings);
   const iidFile = call.get("iidfile");
   if (iidFile !== undefined && result.imageId !== undefined) writeWhole(iidFile, result.imageId);
   const metadataFile = call.get("metadata-file");
   if (metadataFile !== undefined) writeWhole(metadataFile, `${JSON.stringify(result.metadata, null, 2)}\n`);
-  const stdoutIsTaken = options.outputs?.some((output) => "dest" in output && output.dest === "-");
   if (quiet && result.imageId !== undefined && !stdoutIsTaken) process.stdout.write(`${result.imageId}\n`);
   return 0;
 }
@@ -159,10 +142,6 @@ function outputsOf(call: Call): readonly Output[] {
   return outputs;
 }
 
-function isStdout(output: Output): boolean {
-  return "dest" in output && output.dest === "-";
-}
-
 function secondsOf(text: string): number {
   const seconds = Number(text);
   if (text.trim() !== "" && Number.isSafeInteger(seconds) && seconds >= 0) return seconds;
@@ -170,22 +149,4 @@ function secondsOf(text: string): number {
     "invalid-argument",
     `SOURCE_DATE_EPOCH is no number of seconds: ${JSON.stringify(text)}`,
   );
-}
-
-/** What was made, for the last line: an image by its names, or files by where they are. */
-function madeThing({ names, imageId }: BuildResult, outputs: readonly Output[]): string {
-  if (names.length > 0)
-    return `Image ${names.map((name) => familiarReference(parseReference(name))).join(", ")}`;
-  if (imageId !== undefined) return `Image ${shortId(imageId)}`;
-  const places = outputs.flatMap((output) => ("dest" in output && !isStdout(output) ? output.dest : []));
-  return places.length === 0 ? "Root filesystem" : `Root filesystem in ${places.join(", ")}`;
-}
-
-function warningText(warnings: readonly WarningEvent[]): string {
-  if (warnings.length === 0) return "";
-  const lines = warnings.map(({ rule, short, ranges }) => {
-    const line = ranges?.[0]?.start.line;
-    return ` - ${rule === undefined ? "" : `${rule}: `}${short}${line === undefined ? "" : ` (line ${line})`}\n`;
-  });
-  return `\n ${counted(warnings.length, "warning")} found:\n${lines.join("")}`;
 }

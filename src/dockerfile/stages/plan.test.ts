@@ -51,6 +51,18 @@ test("only what the target needs is needed, with the reason", () => {
   );
 });
 
+test("the classic builder takes every stage before the target too, and no later one", () => {
+  const graph = plan(diamond, { target: "stage2", earlierStages: true });
+  assert.deepEqual(graph.needed, [0, 1, 2]);
+  assert.equal(graph.stages[1]!.reasonText, "stands before target stage2");
+  const outOfOrder = "FROM a AS x\nCOPY --from=y / /\nFROM b AS y\nFROM c\n";
+  assert.deepEqual(plan(outOfOrder).needed, [2]);
+  assert.match(
+    refused(outOfOrder, { earlierStages: true }).message,
+    /needs to be defined before current stage/,
+  );
+});
+
 test("bases expand in the global scope", () => {
   const text = "ARG V=1\nARG TAG=x-$V\nARG NONE\nFROM --platform=linux/$TARGETARCH img:$TAG AS a\nFROM a";
   const graph = plan(text, { buildArgs: { V: "2" } });
