@@ -1,6 +1,7 @@
 export * from "./byte-path.ts";
 export * from "./bytes.ts";
 export * from "./compression.ts";
+export { decompressed, peek } from "./decompress.ts";
 export * from "./descriptor.ts";
 export * from "./digest.ts";
 export * from "./errors.ts";

@@ -20,6 +20,7 @@ import {
   type StageGraph,
   type StageReference,
 } from "../dockerfile/index.ts";
+import type { LlbEdge } from "../llb/index.ts";
 import { normalisePlatform, parseImageConfig } from "./image.ts";
 import type { ImageConfig } from "./image-config.ts";
 import { errorAtRange } from "./refuse.ts";
@@ -29,7 +30,8 @@ import type { Bridge, FrontendOptions, NamedContext, ResolvedImage } from "./typ
 export type Origin =
   | { readonly kind: "scratch" }
   | ImageOrigin
-  | { readonly kind: "local"; readonly context: NamedContext & { kind: "local" }; readonly key: string };
+  | { readonly kind: "local"; readonly context: NamedContext & { kind: "local" }; readonly key: string }
+  | { readonly kind: "remote"; readonly edge: LlbEdge };
 
 export interface ImageOrigin {
   readonly kind: "image";
@@ -159,6 +161,7 @@ async function resolveName(request: Request, options: FrontendOptions, bridge: B
   if (found === undefined) return resolveImage(name, platform, options, bridge);
   const { key, context } = found;
   if (context.kind === "local") return { kind: "local", context, key };
+  if (context.kind === "remote") return { kind: "remote", edge: context.source(key) };
   if (context.kind === "oci-layout") return resolveLayout(key, context, platform, options, bridge);
   if (context.ref === "scratch") return { kind: "scratch" };
   const ref = formatReference(parseReference(context.ref));
@@ -211,7 +214,8 @@ async function resolveLayout(
   bridge: Bridge,
 ): Promise<Origin> {
   const named = parseReference(key.replace(/::.*$/, ""));
-  const ref = `${repositoryOf(named)}${named.tag === undefined ? "" : `:${named.tag}`}@${context.digest}`;
+  const digest = context.digest === undefined ? "" : `@${context.digest}`;
+  const ref = `${repositoryOf(named)}${named.tag === undefined ? "" : `:${named.tag}`}${digest}`;
   const resolved = await bridge.resolveImage(ref, {
     platform,
     resolveMode: options.imageResolveMode ?? "default",

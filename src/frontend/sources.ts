@@ -17,6 +17,7 @@ export function originEdge(
   stage?: Stage,
 ): LlbEdge | undefined {
   if (origin.kind === "scratch") return undefined;
+  if (origin.kind === "remote") return origin.edge;
   const session = build.options.sessionId ?? defaultSession;
   const vertex =
     origin.kind === "local"
@@ -71,6 +72,7 @@ export const defaultSession = "stagewright";
 
 /** The main context, asked for no more than `paths`. */
 export function mainContextSource(options: BuildContext["options"], paths: Set<string>): FileSource {
+  if (options.mainContext !== undefined) return { edge: options.mainContext, paths };
   const vertex = localSource(
     "context",
     {

@@ -238,7 +238,8 @@ function originState(origin: Origin, stage: Stage, build: BuildContext): StageSt
     workdirSet: false,
     stepsNamed: 0,
   };
-  const rooted = origin.kind === "local" || (origin.kind === "image" && !origin.empty);
+  const rooted =
+    origin.kind === "local" || origin.kind === "remote" || (origin.kind === "image" && !origin.empty);
   return rooted ? { ...start, rootPlatform: platform } : start;
 }
 

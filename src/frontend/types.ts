@@ -43,8 +43,10 @@ export type NamedContext =
   | { readonly kind: "image"; readonly ref: string }
   /** A directory of the caller, known to the `local://` source as `name`. */
   | { readonly kind: "local"; readonly name: string; readonly excludePatterns: readonly string[] }
-  /** An image in an OCI layout that the caller lends as `store`. */
-  | { readonly kind: "oci-layout"; readonly store: string; readonly digest: Digest };
+  /** An image in an OCI layout, or another store of images, that the caller lends as `store`. */
+  | { readonly kind: "oci-layout"; readonly store: string; readonly digest?: Digest }
+  /** Files that lie elsewhere; the name of a step says for which context they are fetched. */
+  | { readonly kind: "remote"; source(key: string): LlbEdge };
 
 /** What is built from a Dockerfile, and for whom. */
 export interface FrontendOptions {
@@ -72,6 +74,8 @@ export interface FrontendOptions {
   readonly imageResolveMode?: ImageResolveMode;
   /** Keys are normalised image names or stage names, as in `--build-context`. */
   readonly namedContexts?: ReadonlyMap<string, NamedContext>;
+  /** Where the main context comes from, when that is not the directory lent as `context`. */
+  readonly mainContext?: LlbEdge;
   /** Lines of `.dockerignore`, cleaned. */
   readonly excludePatterns?: readonly string[];
   /** `local.session` of local sources. BuildKit's is random; any fixed text gives stable digests. */

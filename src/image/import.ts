@@ -1,7 +1,6 @@
 import type { ContentStore } from "../content/index.ts";
-import { type Bytes, goText, hostPlatform, type Platform } from "../core/index.ts";
+import { type Bytes, decompressed, goText, hostPlatform, type Platform } from "../core/index.ts";
 import type { LayerStore } from "../layer/index.ts";
-import { decompressed } from "./archive/decompress.ts";
 import { undoOnFailure } from "./archive/undo.ts";
 import { imageFromSnapshot } from "./build.ts";
 import type { ContainerConfig, Image } from "./types.ts";

@@ -1,10 +1,9 @@
-import { chmodSync, chownSync, closeSync, constants, openSync } from "node:fs";
-import { createServer, type Server, type Socket } from "node:net";
-import { join } from "node:path";
+import { chmodSync, chownSync } from "node:fs";
 import { BuildError } from "../core/index.ts";
 import type { Executor, Mount } from "../executor/index.ts";
 import type { ExecMount, ExecOp, LentFile } from "../llb/index.ts";
 import type { Session } from "../session/index.ts";
+import { openAgentSocket } from "./agent-socket.ts";
 
 /** The mount of a secret; undefined when there is none of that id, and the step can do without. */
 export async function secretMount(
@@ -58,8 +57,7 @@ export async function agentMount(
       hint: `lend the build an agent or a key: --ssh ${id}, --ssh ${id}=SOCKET or --ssh ${id}=KEY`,
     });
   }
-  const server = createServer((client) => forward(client, id, session));
-  const { path, close } = await listen(server, executor.createUpper());
+  const { path, close } = await openAgentSocket(id, session, executor.createUpper());
   chownSync(path, uid, gid);
   chmodSync(path, mode & 0o777);
   return { mount: { type: "bind", source: path, target, readonly: false }, release: close };
@@ -70,39 +68,5 @@ function lentFile(file: LentFile | undefined, mount: ExecMount): LentFile {
   throw new BuildError(
     "invalid-argument",
     `the ${mount.type} mount on ${mount.dest} does not say what it is`,
-  );
-}
-
-/** A socket in a directory whose path may be longer than the 107 bytes that the address of a socket has room for. */
-async function listen(server: Server, directory: string): Promise<{ path: string; close(): void }> {
-  const handle = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
-  const connections = new Set<Socket>();
-  server.on("connection", (socket) => {
-    connections.add(socket);
-    socket.once("close", () => connections.delete(socket));
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(`/proc/self/fd/${handle}/agent`, resolve);
-  });
-  server.unref();
-  return {
-    path: join(directory, "agent"),
-    close() {
-      for (const socket of connections) socket.destroy();
-      server.close(() => closeSync(handle));
-    },
-  };
-}
-
-function forward(client: Socket, id: string, session: Session): void {
-  client.on("error", () => client.destroy());
-  session.ssh.connect(id).then(
-    (agent) => {
-      agent.on("error", () => client.destroy());
-      client.on("close", () => agent.destroy());
-      client.pipe(agent).pipe(client);
-    },
-    () => client.destroy(),
   );
 }

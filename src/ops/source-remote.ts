@@ -1,5 +1,9 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { BuildError, type Digest, parseGitReference } from "../core/index.ts";
 import { type LlbVertex, type SourceOp, sourceAttributes } from "../llb/index.ts";
+import type { Session } from "../session/index.ts";
 import type { JobContext, Op } from "../solver/index.ts";
 import {
   type GitRepository,
@@ -10,15 +14,13 @@ import {
   type RemoteStores,
   type RemoteWork,
 } from "../source/index.ts";
+import { openAgentSocket } from "./agent-socket.ts";
 import type { Ref } from "./ref.ts";
 
 /** What remote sources need of a build. */
 export interface RemoteDependencies {
   readonly remote: RemoteStores;
-  /** A secret that the caller lends, by its id. */
-  readonly secret?: (id: string, signal: AbortSignal) => Promise<Buffer | undefined>;
-  /** The socket of an ssh agent that the caller lends, by its id. */
-  readonly sshAgent?: RemoteWork["sshAgent"];
+  readonly session: () => Promise<Session>;
 }
 
 /** A file behind an http or https URL: see `httpSource`. */
@@ -117,7 +119,29 @@ function workOf({ signal, emit, vertex }: JobContext, dependencies: RemoteDepend
       emit({ kind: "status", vertex, id, current, total, timestamp, started, ...completed });
     },
     log: (text) => emit({ kind: "log", vertex, stream: 2, data: Buffer.from(text), timestamp: Date.now() }),
-    secret: async (id) => dependencies.secret?.(id, signal),
-    sshAgent: async (id) => dependencies.sshAgent?.(id),
+    async secret(id) {
+      const { secrets, mask } = await dependencies.session();
+      const content = await secrets.get(id);
+      if (content !== undefined) mask.add(content);
+      return content === undefined ? undefined : Buffer.from(content);
+    },
+    sshAgent: async (id) => openAgent(id, await dependencies.session()),
+  };
+}
+
+/** A private socket to the agent: git's ssh finds it by a path, which must not be longer than an address has room for. */
+async function openAgent(
+  id: string,
+  session: Session,
+): Promise<{ socket: string; close(): void } | undefined> {
+  if (!session.ssh.ids.includes(id)) return undefined;
+  const directory = mkdtempSync(join(tmpdir(), "stagewright-agent-"));
+  const { path, close } = await openAgentSocket(id, session, directory);
+  return {
+    socket: path,
+    close() {
+      close();
+      rmSync(directory, { recursive: true, force: true });
+    },
   };
 }

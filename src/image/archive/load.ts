@@ -5,6 +5,7 @@ import {
   BuildError,
   type Bytes,
   type Descriptor,
+  decompressed,
   digestOf,
   formatReference,
   hostPlatform,
@@ -18,7 +19,6 @@ import { array, object, optional, parseJson, string, strings } from "../json.ts"
 import { encodeManifest, isIndex, parseManifestOrIndex } from "../manifest.ts";
 import { checkLayerCount, manifestDescriptorOf, readImage, snapshotOf } from "../read.ts";
 import type { Image, ImageConfig, Manifest } from "../types.ts";
-import { decompressed } from "./decompress.ts";
 import { blobPath, directoryMembers, type Members, readFile, spoolTar } from "./members.ts";
 import { undoOnFailure } from "./undo.ts";
 
