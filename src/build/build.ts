@@ -1,12 +1,11 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
-import { BuildError, type EventSink, type IgnoreFile, type Platform } from "../core/index.ts";
+import { BuildError, type EventSink, type Platform } from "../core/index.ts";
 import type { Bridge, FrontendOptions, FrontendResult } from "../frontend/index.ts";
-import type { LentDirectory } from "../ops/index.ts";
-import { type BuildContext, openContext, readDockerfile, readIgnore } from "./context.ts";
+import { type Definition, loadDefinition } from "./definition.ts";
 import { type Engine, openEngine } from "./engine.ts";
 import { entitlementsOf, lend } from "./lent.ts";
-import { type NamedContexts, readNamedContexts } from "./named-contexts.ts";
+import { type NamedContexts, readNamedContexts, tarOpener } from "./named-contexts.ts";
 import type { BuildOptions } from "./options.ts";
 import { exportAll, summary } from "./outputs.ts";
 import { checkPush, pushAll } from "./push.ts";
@@ -83,15 +82,16 @@ async function buildOnce(engine: Engine, options: BuildOptions): Promise<BuildRe
     await engine.codec.activate();
   }
   const session = await lend(options);
-  const context = openContext(options.context, options.file, cwd);
-  const { dockerfile, ignore } = await loadDefinition(context, emit);
-  const named = readNamedContexts(options.buildContexts ?? {}, cwd);
-  const frontend = frontendOptions(options, context, named, ignore);
+  const named = readNamedContexts(options.buildContexts ?? {}, cwd, tarOpener(engine, signal));
+  const lent = new Map(named.lent);
+  const results: FrontendResult[] = [];
+  const solver = openSolver(engine, results, lent, options, { signal, emit, session });
+  const definition = await loadDefinition(options, { engine, solver, emit, signal });
+  if (definition.lent !== undefined) lent.set("context", definition.lent);
+  const frontend = frontendOptions(options, definition, named);
   const bridge = bridgeOf(engine, options, emit, signal);
-  const results = await convertForPlatforms(dockerfile, options, frontend, bridge);
-  emitWarnings(results, context.dockerfileName, emit);
-  const directories = lentDirectories(context, named, ignore);
-  const solver = openSolver(engine, results, directories, options, { signal, emit, session });
+  results.push(...(await convertForPlatforms(definition.dockerfile, options, frontend, bridge)));
+  emitWarnings(results, definition.name, emit);
   if (options.schedule === "legacy") {
     const { solveInOrder } = await import("./legacy.ts");
     for (const result of results) await solveInOrder(engine, solver, result, options, { signal, emit });
@@ -109,36 +109,17 @@ async function buildOnce(engine: Engine, options: BuildOptions): Promise<BuildRe
   return { ...made, metadata: { ...made.metadata, ...pushed }, sizes, platforms };
 }
 
-/** Reads the Dockerfile and its ignore file. */
-export async function loadDefinition(
-  context: BuildContext,
-  emit: EventSink,
-): Promise<{ dockerfile: Buffer; ignore: IgnoreFile | undefined }> {
-  const { dockerfileName: name } = context;
-  const dockerfile = await internalStep(emit, `[internal] load build definition from ${name}`, (step) => {
-    const content = readDockerfile(context);
-    step.status("reading dockerfile:", content.length, { done: true });
-    return content;
-  });
-  const ignore = await internalStep(emit, "[internal] load .dockerignore", (step) => {
-    const found = readIgnore(context);
-    step.status("reading ignore file:", found?.size ?? 0, { done: true });
-    return found?.file;
-  });
-  return { dockerfile, ignore };
-}
-
 /** What the frontend has to know of a build. */
 export function frontendOptions(
   options: BuildOptions,
-  context: BuildContext,
+  { name, ignore, edge }: Definition,
   named: NamedContexts,
-  ignore: IgnoreFile | undefined,
 ): FrontendOptions {
   const { target, buildArgs, labels, network, noCache, extraHosts, sourceDateEpoch } = options;
   const { shmSize, ulimits, cgroupParent } = options;
   return {
-    file: context.dockerfileName,
+    file: name,
+    ...(edge === undefined ? {} : { mainContext: edge }),
     namedContexts: named.byName,
     imageResolveMode: options.pull ? "pull" : "local",
     ...(ignore === undefined ? {} : { excludePatterns: ignore.patterns }),
@@ -157,6 +138,13 @@ export function frontendOptions(
   };
 }
 
+const origins = {
+  local: "from the local store",
+  registry: "from the registry",
+  daemon: "from Docker's store",
+  layout: "from the OCI layout",
+} as const;
+
 /** Images are looked up in the store, then in the registry; the progress says which one won. */
 export function bridgeOf(
   engine: Engine,
@@ -165,30 +153,20 @@ export function bridgeOf(
   signal: AbortSignal,
 ): Bridge {
   return {
-    resolveImage: (ref, { platform, name }) =>
+    resolveImage: (ref, { platform, name, ociStore }) =>
       internalStep(emit, name, async (step) => {
-        const image = await engine.image(ref, platform, signal);
+        const image = await (ociStore === undefined
+          ? engine.image(ref, platform, signal)
+          : engine.lentImage(ociStore, platform, signal));
         if (schedule === "legacy" && image.origin === "registry") {
           const { pullImage } = await import("../source/index.ts");
           const registry = await engine.registry();
           await pullImage(image.name, { ...engine.store, registry }, { platform, signal });
         }
-        const where = image.origin === "local" ? "from the local store" : "from the registry";
-        step.status(`${where}: ${image.digest}`, 0, { done: true });
+        step.status(`${origins[image.origin]}: ${image.digest}`, 0, { done: true });
         return { ref: image.name, digest: image.digest, config: image.config };
       }),
   };
-}
-
-function lentDirectories(
-  context: BuildContext,
-  named: NamedContexts,
-  ignore: IgnoreFile | undefined,
-): ReadonlyMap<string, LentDirectory> {
-  const directories = new Map<string, LentDirectory>();
-  directories.set("context", { directory: context.root, ...(ignore === undefined ? {} : { ignore }) });
-  for (const [name, directory] of named.directories) directories.set(name, { directory });
-  return directories;
 }
 
 function sizesOf(engine: Engine, result: FrontendResult, { snapshots }: SolvedBuild): SizeReport {

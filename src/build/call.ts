@@ -11,11 +11,13 @@ import {
   outlineDockerfile,
   type TargetList,
 } from "../frontend/index.ts";
-import { bridgeOf, frontendOptions, loadDefinition } from "./build.ts";
-import { type BuildContext, openContext } from "./context.ts";
+import { bridgeOf, frontendOptions } from "./build.ts";
+import { type Definition, loadDefinition } from "./definition.ts";
 import { openEngine } from "./engine.ts";
-import { readNamedContexts } from "./named-contexts.ts";
+import { lend } from "./lent.ts";
+import { readNamedContexts, tarOpener } from "./named-contexts.ts";
 import type { BuildOptions } from "./options.ts";
+import { openSolver } from "./solve.ts";
 
 /** What a call needs of a build. */
 export type CallOptions = Pick<
@@ -23,6 +25,9 @@ export type CallOptions = Pick<
   | "context"
   | "file"
   | "cwd"
+  | "stdin"
+  | "secrets"
+  | "ssh"
   | "target"
   | "buildArgs"
   | "buildContexts"
@@ -140,9 +145,6 @@ async function withDefinition<T>(
 ): Promise<T> {
   const emit = options.onEvent ?? (() => undefined);
   const cwd = options.cwd ?? process.cwd();
-  const context = openContext(options.context, options.file, cwd);
-  const { dockerfile, ignore } = await loadDefinition(context, emit);
-  const named = readNamedContexts(options.buildContexts ?? {}, cwd);
   const engine = openEngine({
     ...(options.root === undefined ? {} : { root: options.root }),
     ...(options.pull === undefined ? {} : { pull: options.pull }),
@@ -150,10 +152,14 @@ async function withDefinition<T>(
   });
   try {
     const signal = options.signal ?? new AbortController().signal;
-    const file = calledFile(context, options, dockerfile);
+    const named = readNamedContexts(options.buildContexts ?? {}, cwd, tarOpener(engine, signal));
+    const session = await lend(options);
+    const solver = openSolver(engine, [], named.lent, options, { signal, emit, session });
+    const definition = await loadDefinition(options, { engine, solver, emit, signal });
+    const file = calledFile(definition, options);
     // Of several platforms the first one answers, as in BuildKit.
     const [platform] = options.platforms ?? [];
-    const frontend = frontendOptions(options, context, named, ignore);
+    const frontend = frontendOptions(options, definition, named);
     return await call(
       file,
       { ...frontend, ...(platform === undefined ? {} : { platform }) },
@@ -164,7 +170,7 @@ async function withDefinition<T>(
   }
 }
 
-function calledFile(context: BuildContext, options: CallOptions, content: Buffer): CalledFile {
-  const name = basename(context.dockerfilePath);
+function calledFile({ name: path, dockerfile: content }: Definition, options: CallOptions): CalledFile {
+  const name = basename(path);
   return { name, shown: options.file ?? join(options.context, name), content };
 }

@@ -18,18 +18,9 @@ export interface BuildContext {
  * `PATH/Dockerfile` when it is left out. Throws `not-found` or `invalid-argument`.
  */
 export function openContext(path: string, file: string | undefined, cwd: string): BuildContext {
-  if (path === "-") throw unsupported("a context on standard input", path);
-  if (/^(https?|git|ssh):\/\/|^git@|^github\.com\//.test(path)) throw unsupported("a remote context", path);
   const root = directoryAt(resolve(cwd, path), path);
-  if (file === "-") throw unsupported("a Dockerfile on standard input", file);
   const dockerfilePath = file === undefined ? defaultDockerfile(root) : resolve(cwd, file);
   return { root, dockerfileName: file === undefined ? basename(dockerfilePath) : file, dockerfilePath };
-}
-
-function unsupported(what: string, path: string): BuildError {
-  return new BuildError("unimplemented", `${what} is not supported yet: ${path}`, {
-    hint: "give the path of a directory",
-  });
 }
 
 function directoryAt(path: string, shown: string): string {
@@ -75,6 +66,11 @@ export function readDockerfile(context: BuildContext): Buffer {
   } finally {
     closeSync(descriptor);
   }
+}
+
+/** Whether something lies at this path that could be a context directory. */
+export function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 /** Reads to the end, also of pipes (`-f <(…)`), but never more than the limit. */

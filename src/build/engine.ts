@@ -1,10 +1,10 @@
 import { join } from "node:path";
-import { BuildError, type Platform, parseReference } from "../core/index.ts";
+import { BuildError, formatPlatform, type Platform, parseReference } from "../core/index.ts";
 import type { Executor } from "../executor/index.ts";
 import { type Lease, openLease } from "../names/index.ts";
 import { createLayerCache, createRefCodec, type LayerCache, type RefCodec } from "../ops/index.ts";
 import type { Registry, RegistryClient } from "../registry/index.ts";
-import { type DockerImage, resolveDockerImage } from "../source/index.ts";
+import { type DockerImage, openLentImage, resolveDockerImage } from "../source/index.ts";
 import { openStore, type Store } from "../store/index.ts";
 
 /** What one build works with. Everything that costs time to open is opened when it is first used. */
@@ -15,6 +15,8 @@ export interface Engine {
   readonly layerCache: LayerCache;
   /** Finds an image, once per name and platform. */
   image(reference: string, platform: Platform, signal: AbortSignal): Promise<DockerImage>;
+  /** An image that the caller lends (`--build-context`), by what `openLentImage` calls it; once for each platform. */
+  lentImage(lent: string, platform: Platform, signal: AbortSignal): Promise<DockerImage>;
   /** The client of all registries. What it fetches or is to push, the caller leases. */
   registry(): Promise<RegistryClient>;
   executor(): Promise<Executor>;
@@ -76,6 +78,15 @@ export function openEngine(options: EngineOptions): Engine {
           images.set(key.replace(text, `${found.name}@${found.digest}`), Promise.resolve(found));
           return found;
         });
+        images.set(key, image);
+      }
+      return image;
+    },
+    lentImage(lent, platform, signal) {
+      const key = `lent ${lent} ${formatPlatform(platform)}`;
+      let image = images.get(key);
+      if (image === undefined) {
+        image = codec.activate().then(() => openLentImage(lent, store, platform, signal));
         images.set(key, image);
       }
       return image;

@@ -1,14 +1,19 @@
-import type { Writable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
 import type { EventSink, Platform } from "../core/index.ts";
 import type { Annotation, Output } from "../exporter/index.ts";
 import type { SecretSource, SshSource } from "../session/index.ts";
 
 /** A build, as `stagewright build` has it. Paths are relative to `cwd`. */
 export interface BuildOptions {
-  /** Directory of the build context. */
+  /**
+   * Where the files come from: a directory, a git repository (`URL.git#REF:DIRECTORY`), the URL of a tar or a Dockerfile, or
+   * `-` for one of these two on `stdin`.
+   */
   readonly context: string;
-  /** Dockerfile; `Dockerfile` in the context when it is left out. */
+  /** Dockerfile: a path, a URL, or `-` for `stdin`; `Dockerfile` in the context when it is left out. */
   readonly file?: string;
+  /** What `-` stands for. */
+  readonly stdin?: Readable;
   /** The process's own when it is left out. */
   readonly cwd?: string;
   /** Names for the image. */
@@ -22,7 +27,7 @@ export interface BuildOptions {
   readonly schedule?: "parallel" | "legacy";
   readonly buildArgs?: Readonly<Record<string, string>>;
   readonly labels?: Readonly<Record<string, string>>;
-  /** A directory, or `docker-image://NAME`, by the name that `FROM` and `--from` use. */
+  /** Files or images by the name that `FROM` and `--from` use: everything that `context` may be but `-`, and images. */
   readonly buildContexts?: Readonly<Record<string, string>>;
   /** Every step, or those of the named stages, run whatever the cache has. */
   readonly noCache?: boolean | readonly string[];

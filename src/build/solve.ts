@@ -3,14 +3,7 @@ import { BuildError, type Digest, type EventSink, withDetails } from "../core/in
 import type { FrontendResult } from "../frontend/index.ts";
 import type { ImageDraft } from "../image/index.ts";
 import { inOrder, type LlbEdge, type LlbVertex } from "../llb/index.ts";
-import {
-  type LentDirectory,
-  type Ref,
-  type RefCodec,
-  resolveOp,
-  snapshotOf,
-  solverEdge,
-} from "../ops/index.ts";
+import { type Lent, type Ref, type RefCodec, resolveOp, snapshotOf, solverEdge } from "../ops/index.ts";
 import type { Session } from "../session/index.ts";
 import type { Snapshot } from "../snapshot/index.ts";
 import { createSolver, type Edge, type Op, type Solved, type Solver } from "../solver/index.ts";
@@ -28,11 +21,14 @@ export interface SolvedBuild {
 
 export type BuildSolver = Solver<LlbVertex, Ref>;
 
-/** The solver of one build, for all edges that are asked for in it. */
+/**
+ * The solver of one build, for all edges that are asked for in it. What is lent, and the results that stages are looked for
+ * in, may come after it was opened.
+ */
 export function openSolver(
   engine: Engine,
   results: readonly FrontendResult[],
-  directories: ReadonlyMap<string, LentDirectory>,
+  directories: ReadonlyMap<string, Lent>,
   options: BuildOptions,
   run: {
     readonly signal: AbortSignal;
@@ -47,6 +43,7 @@ export function openSolver(
     content: store.content,
     layerCache: engine.layerCache,
     image: engine.image,
+    lentImage: engine.lentImage,
     remote: {
       root: store.root,
       content: store.content,
@@ -59,7 +56,7 @@ export function openSolver(
     directories,
     elsewhere: (source: string, known: boolean) =>
       elsewhere(source, known, {
-        context: directories.get("context")?.directory,
+        context: directoryOf(directories.get("context")),
         stages: results.flatMap(({ stages }) => stages),
         layers: store.layers,
         async snapshotOf(stage) {
@@ -78,6 +75,10 @@ export function openSolver(
     beforeExecution: () => engine.codec.activate(),
   });
   return solver;
+}
+
+function directoryOf(lent: Lent | undefined): string | undefined {
+  return lent !== undefined && "directory" in lent ? lent.directory : undefined;
 }
 
 /** Runs what the targets need and the cache does not have; what several graphs share runs once. */

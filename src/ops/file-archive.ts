@@ -12,7 +12,14 @@ import {
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGunzip, createZstdDecompress } from "node:zlib";
-import { BuildError, type BytePath, bytePathOf, fsPath } from "../core/index.ts";
+import {
+  BuildError,
+  type BytePath,
+  bytePathOf,
+  fileCompression,
+  fsPath,
+  isTarHeader,
+} from "../core/index.ts";
 import { type Content, type Node, shown } from "./file-tree.ts";
 
 /** An uncompressed tar on the host. */
@@ -40,7 +47,7 @@ export async function openArchive(
 ): Promise<Archive | undefined> {
   if (node.type !== "file" || node.content === undefined || node.size === 0) return undefined;
   const file = hostFile(node.content, node.size, temporary);
-  const compression = compressionOf(head(file, 6));
+  const compression = fileCompression(head(file, 6));
   if (compression === undefined)
     return isTarHeader(head(file, blockSize)) ? { file, size: statSync(fsPath(file)).size } : undefined;
   const plain = temporary.path();
@@ -81,32 +88,6 @@ async function* tarOnly(chunks: AsyncIterable<Buffer>, start: { checked: boolean
     start.checked = true;
     yield first;
   }
-}
-
-type Compression = "gzip" | "zstd" | "bzip2" | "xz";
-
-function compressionOf(start: Buffer): Compression | undefined {
-  const hex = start.toString("hex");
-  if (hex.startsWith("1f8b08")) return "gzip";
-  if (hex.startsWith("28b52ffd")) return "zstd";
-  if (hex.startsWith("425a68")) return "bzip2";
-  if (hex.startsWith("fd377a585a00")) return "xz";
-  return undefined;
-}
-
-/** Whether these bytes begin with a tar header whose checksum is right. */
-function isTarHeader(start: Buffer): boolean {
-  if (start.length < blockSize) return false;
-  const recorded = Number.parseInt(
-    start
-      .toString("latin1", 148, 156)
-      .replace(/[\0 ]+/g, " ")
-      .trim(),
-    8,
-  );
-  let sum = 8 * 32;
-  for (let i = 0; i < blockSize; i++) if (i < 148 || i >= 156) sum += start[i]!;
-  return sum === recorded && start.some((byte) => byte !== 0);
 }
 
 function head(file: BytePath, length: number): Buffer {

@@ -13,7 +13,7 @@ export type { LayerCache } from "./file.ts";
 export { solverEdge } from "./graph.ts";
 export { createLayerCache } from "./layer-cache.ts";
 export { type Ref, snapshotOf } from "./ref.ts";
-export type { LentDirectory } from "./source.ts";
+export type { Lent, LentDirectory, LentSnapshot } from "./source.ts";
 
 /** Everything that ops may need. */
 export type OpDependencies = ExecDependencies &

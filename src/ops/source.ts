@@ -1,6 +1,7 @@
 import { BuildError, digestOfFields, hostPlatform, type IgnoreFile, type Platform } from "../core/index.ts";
+import type { LayerStore } from "../layer/index.ts";
 import { type LlbVertex, type SourceOp, sourceAttributes } from "../llb/index.ts";
-
+import type { Snapshot } from "../snapshot/index.ts";
 import type { CacheKey, JobContext, Op } from "../solver/index.ts";
 import { type BlobProgress, type DockerImage, type LocalTree, localSource } from "../source/index.ts";
 import type { Ref } from "./ref.ts";
@@ -14,12 +15,22 @@ export interface LentDirectory {
   readonly ignore?: IgnoreFile;
 }
 
+/** Files that the caller lends in a snapshot, such as a tar that came through a pipe. It is made when it is needed. */
+export interface LentSnapshot {
+  readonly snapshot: () => Promise<Snapshot>;
+}
+
+export type Lent = LentDirectory | LentSnapshot;
+
 export interface SourceDependencies extends RemoteDependencies {
   /** Root of the store. */
   readonly root: string;
   /** The image that a `docker-image://` source names, as the build resolved it. */
   readonly image: (reference: string, platform: Platform, signal: AbortSignal) => Promise<DockerImage>;
-  readonly directories: ReadonlyMap<string, LentDirectory>;
+  /** An image of a store that the caller lends, as an `oci-layout://` source names that store. */
+  readonly lentImage: (store: string, platform: Platform, signal: AbortSignal) => Promise<DockerImage>;
+  readonly directories: ReadonlyMap<string, Lent>;
+  readonly layers: Pick<LayerStore, "record">;
 }
 
 /** Where bytes come from: an image, a directory of the caller, a URL or a git repository. Other schemes are refused by name. */
@@ -29,6 +40,8 @@ export function sourceOp(vertex: LlbVertex, dependencies: SourceDependencies): O
   switch (scheme) {
     case "docker-image":
       return imageOp(rest, vertex.op.platform ?? hostPlatform(), dependencies);
+    case "oci-layout":
+      return layoutOp(rest, op, vertex.op.platform ?? hostPlatform(), dependencies);
     case "local":
       return localOp(rest, op, dependencies);
     case "http":
@@ -52,9 +65,24 @@ function splitIdentifier(identifier: string): [string, string] {
 
 /** Keyed by the chain of its layers: another image of the same layers gives the same root filesystem. */
 function imageOp(reference: string, platform: Platform, { image }: SourceDependencies): Op<Ref> {
+  return opOfImage(reference, (signal) => image(reference, platform, signal));
+}
+
+/** An image of a store that the caller lends: see `lentImage`. */
+function layoutOp(
+  reference: string,
+  { attrs }: SourceOp,
+  platform: Platform,
+  { lentImage }: SourceDependencies,
+): Op<Ref> {
+  const store = attrs[sourceAttributes.ociStore] ?? "";
+  return opOfImage(reference, (signal) => lentImage(store, platform, signal));
+}
+
+function opOfImage(reference: string, image: (signal: AbortSignal) => Promise<DockerImage>): Op<Ref> {
   return {
     async definitionKey(_, { signal }): Promise<CacheKey> {
-      const { digest, config } = await image(reference, platform, signal);
+      const { digest, config } = await image(signal);
       const diffIds = diffIdsOf(config);
       return {
         key: digestOfFields("image", 1, ...diffIds),
@@ -62,7 +90,7 @@ function imageOp(reference: string, platform: Platform, { image }: SourceDepende
       };
     },
     async exec(_, context) {
-      const { materialize } = await image(reference, platform, context.signal);
+      const { materialize } = await image(context.signal);
       const snapshot = await materialize({ signal: context.signal, onProgress: blobProgress(context) });
       return [{ kind: "snapshot", snapshot }];
     },
@@ -91,6 +119,7 @@ function localOp(name: string, { attrs }: SourceOp, dependencies: SourceDependen
   const lent = dependencies.directories.get(name);
   if (lent === undefined)
     throw new BuildError("not-found", `nobody lends this build a directory called ${name}`);
+  if ("snapshot" in lent) return lentOp(name, lent, dependencies);
   return {
     passive: true,
     definitionKey: async () => undefined,
@@ -119,6 +148,19 @@ function localOp(name: string, { attrs }: SourceOp, dependencies: SourceDependen
       });
       return [{ kind: "tree", tree }];
     },
+  };
+}
+
+/** Files in a snapshot have a key, whoever lends them: their layers. */
+function lentOp(name: string, { snapshot }: LentSnapshot, { layers }: SourceDependencies): Op<Ref> {
+  return {
+    passive: true,
+    async definitionKey() {
+      const diffIds = (await snapshot()).layers.map((id) => layers.record(id)?.diffId ?? id);
+      const key = digestOfFields("lent", 1, ...diffIds);
+      return { key, ingredients: diffIds.map((value) => ({ name: `files of ${name}`, value })) };
+    },
+    exec: async () => [{ kind: "snapshot", snapshot: await snapshot() }],
   };
 }
 

@@ -53,7 +53,7 @@ export interface DockerImage {
   /** Platform that the configuration names; with no index to choose from it may not be the one asked for. */
   readonly platform: Platform;
   /** Which one won. */
-  readonly origin: "local" | "registry";
+  readonly origin: "local" | "registry" | "daemon" | "layout";
   /** The layers as a snapshot of the store: pulls and unpacks what is missing, reporting each blob. */
   materialize(options?: TransferOptions): Promise<Snapshot>;
 }
@@ -70,7 +70,7 @@ export async function resolveDockerImage(
 ): Promise<DockerImage> {
   const reference = parseReference(text);
   const local = findLocal(reference, stores, options.platform);
-  if (local.image !== undefined && !options.pull) return localImage(reference, local.image, stores);
+  if (local.image !== undefined && !options.pull) return imageInStore(reference, local.image, stores);
   try {
     const { platform, signal } = options;
     const resolved = await stores.registry.resolve(reference, {
@@ -157,14 +157,20 @@ function platformOf({ config }: Pick<Image, "config">): Platform {
   return variant ? { os, architecture, variant } : { os, architecture };
 }
 
-function localImage(reference: Reference, image: Image, stores: DockerImageStores): DockerImage {
+/** An image that is in the store, as what a name means. */
+export function imageInStore(
+  reference: Reference,
+  image: Image,
+  stores: Pick<DockerImageStores, "content" | "layers">,
+  origin: DockerImage["origin"] = "local",
+): DockerImage {
   return {
     name: formatReference(reference),
     digest: reference.digest ?? image.target.digest,
     manifestDigest: image.manifestDescriptor.digest,
     config: image.rawConfig,
     platform: platformOf(image),
-    origin: "local",
+    origin,
     materialize: ({ signal } = {}) => snapshotOf(image, stores, signal),
   };
 }

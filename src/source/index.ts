@@ -21,6 +21,8 @@ export { deviceAt, rowFinder, secondsAt } from "./local-view.ts";
 export type { RemoteSource, RemoteStores, RemoteWork } from "./remote.ts";
 
 /** Loaded on demand: few builds need them. */
+export const openLentImage: typeof import("./lent-image.ts").openLentImage = async (...call) =>
+  (await import("./lent-image.ts")).openLentImage(...call);
 export const httpSource = async (
   ...call: Parameters<typeof import("./http/source.ts").httpSource>
 ): Promise<RemoteSource> => (await import("./http/source.ts")).httpSource(...call);

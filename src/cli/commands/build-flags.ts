@@ -17,7 +17,7 @@ export const buildFlags: readonly Flag[] = [
     short: "f",
     completes: "file",
     value: "FILE",
-    help: "Dockerfile (default: PATH/Dockerfile)",
+    help: "Dockerfile (default: PATH/Dockerfile); a URL, or - for standard input",
   },
   {
     name: "target",
@@ -35,7 +35,7 @@ export const buildFlags: readonly Flag[] = [
     name: "build-context",
     value: "NAME=PATH",
     many: true,
-    help: "another context: a directory, docker-image://NAME",
+    help: "files or an image by name: a directory, tar, URL, git repository, docker-image://NAME, oci-layout://DIR, docker-daemon:NAME",
   },
   { name: "label", value: "K=V", many: true, help: "label of the image" },
   { name: "no-cache", help: "run every step" },

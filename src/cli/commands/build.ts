@@ -14,7 +14,7 @@ import { networkOf, pairsOf, platformsOf, writeWhole } from "./common.ts";
 export const command: Command = {
   name: "build",
   summary: "Builds an image from a Dockerfile.",
-  usage: "[OPTIONS] PATH",
+  usage: "[OPTIONS] PATH | URL | -",
   completes: "directory",
   flags: buildFlags,
   minArgs: 1,
@@ -23,6 +23,8 @@ export const command: Command = {
     "stagewright build -t app .",
     "stagewright build --target test -f docker/Dockerfile .",
     "stagewright build -o type=oci,dest=app.tar .",
+    "stagewright build https://example.com/app.git#v1:src",
+    "tar -c . | stagewright build -t app -",
     "stagewright build -o out --build-arg VERSION=1.2 .",
   ],
   run: (call) => runBuild(call, scheduleOf(call, process.env.DOCKER_BUILDKIT)),
@@ -92,6 +94,7 @@ function optionsOf(call: Call): BuildOptions {
   };
   return {
     context: call.args[0] as string,
+    ...(call.args[0] === "-" || call.get("file") === "-" ? { stdin: process.stdin } : {}),
     stdout: process.stdout,
     tags: call.all("tag").map((name) => checkedName(name)),
     buildArgs,

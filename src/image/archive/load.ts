@@ -5,10 +5,12 @@ import {
   BuildError,
   type Bytes,
   type Descriptor,
+  type Digest,
   decompressed,
   digestOf,
   formatReference,
   hostPlatform,
+  isDigest,
   mediaTypes,
   type Platform,
   parseReference,
@@ -68,6 +70,45 @@ export async function loadArchive(
       members.dispose();
     }
   });
+}
+
+/**
+ * Takes one image of an OCI layout directory into the store, verified as by `loadArchive`.
+ *
+ * @param wanted tag (`org.opencontainers.image.ref.name`), or digest of anything that the layout has
+ */
+export async function loadFromLayout(
+  directory: string,
+  wanted: string,
+  options: LoadOptions,
+): Promise<Image> {
+  return await undoOnFailure(options, async (stores) => {
+    const members = directoryMembers(directory, stores.content, options.signal);
+    const raw = await members.read("index.json");
+    if (raw === undefined) throw new BuildError("not-found", `${directory}: index.json is missing`);
+    const index = parseManifestOrIndex(raw, `${directory}/index.json`);
+    const entries = isIndex(index) ? index.manifests : [];
+    const found = entries.find((entry) => entry.digest === wanted || tagOf(entry) === wanted);
+    const descriptor = found ?? (isDigest(wanted) ? await insideLayout(members, wanted) : undefined);
+    if (descriptor === undefined) {
+      const tags = entries.flatMap((entry) => tagOf(entry) ?? []);
+      throw new BuildError("not-found", `${directory} has no image called ${JSON.stringify(wanted)}`, {
+        hint: tags.length === 0 ? "name it by its digest: PATH@sha256:…" : `it has ${tags.join(", ")}`,
+      });
+    }
+    return await loadDescriptor(members, descriptor, { ...options, ...stores });
+  });
+}
+
+function tagOf(entry: Descriptor): string | undefined {
+  const ref = entry.annotations?.[annotationRef];
+  return ref === undefined ? undefined : (/:([^:/]+)$/.exec(ref)?.[1] ?? ref);
+}
+
+/** A manifest that the layout's own index does not list. */
+async function insideLayout(members: Members, digest: Digest): Promise<Descriptor | undefined> {
+  const raw = await members.read(blobPath(digest));
+  return raw === undefined ? undefined : { mediaType: mediaTypes.ociManifest, digest, size: raw.length };
 }
 
 async function openMembers(
