@@ -160,6 +160,10 @@ test("a URL as context: a tar, or a Dockerfile alone; -f behind a URL", async ()
 
 test("what is no context is told as docker does", async () => {
   assert.match(await fails(["nowhere"]), /unable to prepare context: path "nowhere" not found/);
+  for (const context of ["-", "https://example.com/a.git"]) {
+    const output = await sandbox.run(["plan", context]);
+    assert.match(output.stderr, /a plan is made of a directory of this machine, not of /);
+  }
 });
 
 test("named contexts: directory with its .dockerignore, tar, git, URL, stage", async () => {

@@ -35,7 +35,7 @@ export const buildFlags: readonly Flag[] = [
     name: "build-context",
     value: "NAME=PATH",
     many: true,
-    help: "files or an image by name: a directory, tar, URL, git repository, docker-image://NAME, oci-layout://DIR, docker-daemon:NAME",
+    help: "files or an image by name: a path, URL, git repository, docker-image://, oci-layout://, docker-daemon:",
   },
   { name: "label", value: "K=V", many: true, help: "label of the image" },
   { name: "no-cache", help: "run every step" },

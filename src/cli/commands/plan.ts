@@ -9,7 +9,15 @@ import { planText } from "../plan/text.ts";
 import { buildFlags } from "./build-flags.ts";
 import { pairsOf, platformOf } from "./common.ts";
 
-const shared = new Set(["file", "target", "build-arg", "build-context", "platform"]);
+/** A plan reads one file of this disk. */
+const file = {
+  name: "file",
+  short: "f",
+  value: "FILE",
+  help: "Dockerfile (default: PATH/Dockerfile)",
+} as const;
+
+const shared = new Set(["target", "build-arg", "build-context", "platform"]);
 
 const formats: Readonly<Record<string, (plan: BuildPlan) => string>> = {
   text: planText,
@@ -24,6 +32,7 @@ export const command: Command = {
   usage: "[OPTIONS] PATH",
   completes: "directory",
   flags: [
+    file,
     ...buildFlags.filter((flag) => shared.has(flag.name)),
     {
       name: "format",
