@@ -129,7 +129,10 @@ COPY --from=replaced /sub/file /replaced
       replaced: "from the directory",
     });
     const missing = await sandbox.run(["build", "--build-context", "other=/nonexistent", context]);
-    assert.match(missing.stderr, /failed to get build context other: stat \/nonexistent: no such file or directory/);
+    assert.match(
+      missing.stderr,
+      /failed to get build context other: stat \/nonexistent: no such file or directory/,
+    );
   });
 
   test("--build-context: an image of the local store in place of another image", async () => {
