@@ -106,7 +106,13 @@ describe("build", () => {
     const inTerminal = async (env: NodeJS.ProcessEnv): Promise<string> => {
       const { NO_COLOR: _, ...others } = process.env;
       const child = spawn("script", ["--quiet", "--return", "--command", command, "/dev/null"], {
-        env: { ...others, STAGEWRIGHT_ROOT: sandbox.store, ...env },
+        env: {
+          ...others,
+          DOCKER_BUILDKIT: "",
+          BUILDKIT_PROGRESS: "auto",
+          STAGEWRIGHT_ROOT: sandbox.store,
+          ...env,
+        },
       });
       const { code, stdout } = await finished(child);
       assert.equal(code, 0, stdout);

@@ -58,7 +58,8 @@ export function createSandbox(name: string): Sandbox {
   const store = join(directory, "store");
   const environment = (extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => {
     const { NODE_EXTRA_CA_CERTS: _, STAGEWRIGHT_FROM_SOURCE: __, ...env } = process.env;
-    return { ...env, STAGEWRIGHT_ROOT: store, ...extra };
+    // What the caller's shell wants of docker is not what a test asks for.
+    return { ...env, DOCKER_BUILDKIT: "", BUILDKIT_PROGRESS: "auto", STAGEWRIGHT_ROOT: store, ...extra };
   };
   const sandbox: Sandbox = {
     directory,
