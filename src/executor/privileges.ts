@@ -45,7 +45,10 @@ const names = [
   ...["PERFMON", "BPF", "CHECKPOINT_RESTORE"],
 ];
 
-/** The `process.capabilities` of a sandboxed step, or of one that is to have every capability of this process. */
+/**
+ * The `process.capabilities` of a sandboxed step, or of one that is to have every capability of this process: an ordinary
+ * user's are those of the user namespace.
+ */
 export function capabilitySets(insecure: boolean): Record<string, readonly string[]> {
   if (!insecure)
     return {
@@ -53,8 +56,12 @@ export function capabilitySets(insecure: boolean): Record<string, readonly strin
       effective: defaultCapabilities,
       permitted: defaultCapabilities,
     };
-  const all = ownCapabilities();
+  const all = isRoot() ? ownCapabilities() : names.map((name) => `CAP_${name}`);
   return { bounding: all, effective: all, permitted: all, inheritable: all, ambient: all };
+}
+
+function isRoot(): boolean {
+  return process.geteuid?.() === 0;
 }
 
 function ownCapabilities(): string[] {
@@ -72,6 +79,7 @@ interface OciDevice {
 
 /** Devices beside the usual ones that an insecure step has, as BuildKit gives them. */
 export function insecureDevices(): OciDevice[] {
+  if (!isRoot()) return [];
   const character = (path: string, major: number, minor: number): OciDevice => ({
     path,
     type: "c",

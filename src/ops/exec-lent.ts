@@ -21,7 +21,12 @@ export async function secretVariables(op: ExecOp, session: Session): Promise<str
   const variables: string[] = [];
   for (const { id, name, optional } of op.secretEnv) {
     const content = await secretOf(id, optional, session);
-    variables.push(`${name}=${Buffer.from(content ?? "").toString("utf8")}`);
+    const value = Buffer.from(content ?? "").toString("utf8");
+    if (value.includes("\0"))
+      throw new BuildError("invalid-argument", `secret ${id}: a variable cannot hold a NUL byte`, {
+        hint: "mount it as a file: leave env out",
+      });
+    variables.push(`${name}=${value}`);
   }
   return variables;
 }
@@ -58,9 +63,15 @@ export async function agentMount(
     });
   }
   const { path, close } = await openAgentSocket(id, session, executor.createUpper());
-  chownSync(path, uid, gid);
-  chmodSync(path, mode & 0o777);
+  giveTo(path, uid, gid, mode & 0o777);
   return { mount: { type: "bind", source: path, target, readonly: false }, release: close };
+}
+
+/** An ordinary user can give nothing away: it is root in the sandbox, and lets any other user there in by the mode. */
+function giveTo(path: string, uid: number, gid: number, mode: number): void {
+  const isRoot = process.geteuid?.() === 0;
+  if (isRoot) chownSync(path, uid, gid);
+  chmodSync(path, isRoot || uid === 0 ? mode : mode | 0o006);
 }
 
 function lentFile(file: LentFile | undefined, mount: ExecMount): LentFile {
