@@ -4,6 +4,7 @@ WORKDIR /app
 # First what changes seldom: as long as these two stay the same, the next step comes from the cache.
 COPY package*.json ./
 RUN --mount=type=secret,id=npmrc,target=/root/.npmrc --mount=type=secret,id=npm-ca \
+    --mount=type=cache,target=/root/.npm \
     npm ci
 COPY . .
 RUN npm run build && npm prune --omit=dev

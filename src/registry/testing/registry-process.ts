@@ -17,7 +17,7 @@ export interface RegistryProcess {
    * `options` are further arguments of `skopeo copy` (`--all`, `--format v2s2`). Returns its full name.
    */
   push(source: string, name: string, options?: readonly string[]): Promise<string>;
-  /** Ends the process and removes its directory. Safe to call twice. */
+  /** Ends the process and removes its directory (not one that it was given). Safe to call twice. */
   stop(): void;
 }
 
@@ -30,8 +30,9 @@ export interface Login {
 /**
  * Starts Debian's docker-registry on a free port and waits until it answers. It dies with the caller's process. Needs
  * the packages docker-registry and skopeo. With a login it wants HTTP Basic authentication (package apache2-utils).
+ * With `data`, it keeps what is pushed in that directory, and serves what is there already.
  */
-export async function startRegistry(login?: Login): Promise<RegistryProcess> {
+export async function startRegistry(login?: Login, data?: string): Promise<RegistryProcess> {
   const directory = mkdtempSync(join(tmpdir(), "registry-"));
   const users = login === undefined ? undefined : join(directory, "htpasswd");
   if (login !== undefined && users !== undefined)
@@ -39,7 +40,7 @@ export async function startRegistry(login?: Login): Promise<RegistryProcess> {
   for (let attempt = 1; ; attempt++) {
     const host = `127.0.0.1:${await freePort()}`;
     const config = join(directory, "config.yml");
-    writeFileSync(config, configuration(host, join(directory, "data"), users));
+    writeFileSync(config, configuration(host, data ?? join(directory, "data"), users));
     const child = spawn("docker-registry", ["serve", config], {
       stdio: ["ignore", "ignore", "pipe"],
       env: { PATH: process.env.PATH, OTEL_TRACES_EXPORTER: "none" },

@@ -1,0 +1,149 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { checkout, createSandbox, isRoot, type Output } from "./sandbox.ts";
+import { fetchText, missingPrograms, type StandIns, sizeOf, startStandIns } from "./stand-ins.ts";
+
+const skip = !isRoot ? "RUN needs root" : missingPrograms.length > 0 && `needs ${missingPrograms.join(", ")}`;
+
+/** Text that is nowhere but in the settings that builds are lent. */
+const marker = "lent-to-the-build-alone";
+
+/** This machine's npm settings, in a file each for the settings and the authorities that they name. */
+function npmSettings(directory: string): { npmrc: string; authorities: string } {
+  const config = (name: string) =>
+    execFileSync("npm", ["config", "get", name], { cwd: directory, encoding: "utf8" }).trim();
+  const own = ["userconfig", "globalconfig"]
+    .map(config)
+    .filter((file) => existsSync(file))
+    .flatMap((file) => readFileSync(file, "utf8").split("\n"))
+    .filter((line) => /^\/\/|proxy\s*=|^strict-ssl/.test(line));
+  const bundle = [config("cafile"), process.env.NODE_EXTRA_CA_CERTS ?? ""].find((file) => existsSync(file));
+  const npmrc = join(directory, "npmrc");
+  const authorities = join(directory, "npm-ca.pem");
+  const settings = [
+    `registry=${config("registry")}`,
+    // Or the lists of what is installed would name the registry.
+    "omit-lockfile-registry-resolved=true",
+    ...(bundle === undefined ? [] : ["cafile=/run/secrets/npm-ca"]),
+    `//registry.invalid/:_authToken=${marker}`,
+  ];
+  writeFileSync(npmrc, [...own, ...settings, ""].join("\n"));
+  writeFileSync(authorities, `${bundle === undefined ? "" : readFileSync(bundle, "utf8")}\n# ${marker}\n`);
+  return { npmrc, authorities };
+}
+
+describe("examples in Node", { skip }, () => {
+  const sandbox = createSandbox("examples-node");
+  const app = join(checkout, "examples", "node-app");
+  let standIns: StandIns;
+  let secrets: string[];
+  before(async () => {
+    standIns = await startStandIns(sandbox);
+    const { npmrc, authorities } = npmSettings(sandbox.directory);
+    secrets = ["--secret", `id=npmrc,src=${npmrc}`, "--secret", `id=npm-ca,src=${authorities}`];
+  });
+  after(() => standIns?.registry.stop());
+
+  const attempt = (context: string, ...args: string[]): Promise<Output> =>
+    sandbox.run(["build", "--progress", "plain", ...secrets, ...args, context], standIns);
+  const build = async (context: string, ...args: string[]): Promise<string> => {
+    const { code, stderr } = await attempt(context, ...args);
+    assert.equal(code, 0, stderr);
+    return stderr;
+  };
+  const inside = async (image: string, script: string) =>
+    (await sandbox.ok(["run", "--rm", "--entrypoint", "sh", image, "-c", script])).stdout;
+  const answer = async (image: string) => {
+    const id = (await sandbox.ok(["run", "-d", "-p", "127.0.0.1::3000", image])).stdout.trim();
+    try {
+      const [address = ""] = (await sandbox.ok(["port", id, "3000"])).stdout.trim().split("\n");
+      return await fetchText(`http://${address}/list?x=<y>`);
+    } finally {
+      await sandbox.ok(["rm", "-f", id]);
+    }
+  };
+
+  test("single-stage: compiler, sources and development dependencies are in the image", async () => {
+    await build(app, "-t", "single", "-f", join(app, "single-stage.Dockerfile"));
+    assert.match(
+      await inside("single", "ls . src node_modules"),
+      /tsconfig\.json[\s\S]*server\.ts[\s\S]*typescript/,
+    );
+  });
+
+  test("two-stage: what is built and what it needs is copied, the rest is left behind", async () => {
+    const told = await build(app, "-t", "two", "-f", join(app, "two-stage.Dockerfile"));
+    assert.match(told, /two:latest: .*left behind: \d{3}MB/);
+    assert.equal(
+      await inside("two", "ls . node_modules"),
+      ".:\ndist\nnode_modules\npackage.json\n\nnode_modules:\nmustache\n",
+    );
+    const share = (await sizeOf(sandbox, "two")) / (await sizeOf(sandbox, "single"));
+    assert.ok(share < 0.4, `${share}`);
+  });
+
+  test("deps, builder, test, runtime: the test stage is not built for the runtime image", async () => {
+    const told = await build(app, "-t", "app");
+    assert.match(told, /test +builder +- +skipped: not needed by target runtime/);
+    assert.doesNotMatch(told, /RUN npm test/);
+    assert.equal(await inside("app", "ls node_modules; id -u"), "mustache\n1000\n");
+    const [{ Config }] = JSON.parse((await sandbox.ok(["inspect", "app"])).stdout);
+    assert.deepEqual([Config.User, Config.ExposedPorts], ["node", { "3000/tcp": {} }]);
+  });
+
+  test("each named stage is a target", async () => {
+    assert.match(await build(app, "--target", "test", "-t", "app:test"), /1 passing|# pass 1|pass 1/);
+    for (const [stage, shows] of [
+      ["deps", /^@types\n.*\n?mustache\ntypescript/m],
+      ["builder", /^typescript$/m],
+      ["production-deps", /^mustache\n$/],
+    ] as const) {
+      await build(app, "--target", stage, "-t", `app:${stage}`);
+      assert.match(await inside(`app:${stage}`, "ls node_modules"), shows);
+    }
+    await build(app, "--target", "runtime", "-t", "app:runtime");
+    const [one, two] = JSON.parse((await sandbox.ok(["inspect", "app:runtime", "app"])).stdout);
+    assert.equal(one.Id, two.Id, "the last stage is the target anyway");
+  });
+
+  test("a changed source leaves the installed dependencies in the cache; a failing test ends --target test", async () => {
+    const changed = join(sandbox.directory, "changed");
+    cpSync(app, changed, { recursive: true });
+    const page = join(changed, "src", "page.ts");
+    writeFileSync(page, readFileSync(page, "utf8").replace("{{title}}", "{{{title}}}"));
+    const { code, stderr } = await attempt(changed, "--target", "test");
+    assert.notEqual(code, 0);
+    assert.match(stderr, /\[deps \d\/\d\] RUN .*npm ci\n#\d+ CACHED/);
+    assert.match(stderr, /not ok|✖|failing/);
+    await build(changed);
+  });
+
+  test("each image answers on a published port, the runtime image as an ordinary user", async () => {
+    for (const [image, user] of [
+      ["single", 0],
+      ["two", 0],
+      ["app", 1000],
+    ] as const)
+      assert.match(await answer(image), new RegExp(`<li>user ${user}</li><li>/list\\?x=&lt;y&gt;</li>`));
+  });
+
+  test("no layer, no history and no file of the store has the settings that npm was lent", async () => {
+    for (const image of ["single", "two", "app", "app:deps"]) {
+      await sandbox.ok(["save", "-o", join(sandbox.directory, "saved.tar"), image]);
+      assert.ok(!holds(join(sandbox.directory, "saved.tar")), image);
+    }
+    const files = readdirSync(sandbox.store, { recursive: true, withFileTypes: true }).filter((entry) =>
+      entry.isFile(),
+    );
+    assert.ok(files.length > 1000);
+    const found = files.map((entry) => join(entry.parentPath, entry.name)).filter(holds);
+    assert.deepEqual(found, []);
+  });
+});
+
+function holds(file: string): boolean {
+  return readFileSync(file).includes(marker);
+}
