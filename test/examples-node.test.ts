@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { cpSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { checkout, createSandbox, isRoot, type Output } from "./sandbox.ts";
-import { fetchText, missingPrograms, type StandIns, sizeOf, startStandIns } from "./stand-ins.ts";
+import { missingPrograms, type StandIns, sizeOf, startStandIns } from "./stand-ins.ts";
 
 const skip = !isRoot ? "RUN needs root" : missingPrograms.length > 0 && `needs ${missingPrograms.join(", ")}`;
 
@@ -20,7 +20,12 @@ function npmSettings(directory: string): { npmrc: string; authorities: string } 
     .filter((file) => existsSync(file))
     .flatMap((file) => readFileSync(file, "utf8").split("\n"))
     .filter((line) => /^\/\/|proxy\s*=|^strict-ssl/.test(line));
-  const bundle = [config("cafile"), process.env.NODE_EXTRA_CA_CERTS ?? ""].find((file) => existsSync(file));
+  const bundles = [
+    config("cafile"),
+    process.env.NODE_EXTRA_CA_CERTS ?? "",
+    "/etc/ssl/certs/ca-certificates.crt",
+  ];
+  const bundle = bundles.find((file) => existsSync(file));
   const npmrc = join(directory, "npmrc");
   const authorities = join(directory, "npm-ca.pem");
   const settings = [
@@ -56,31 +61,20 @@ describe("examples in Node", { skip }, () => {
   };
   const inside = async (image: string, script: string) =>
     (await sandbox.ok(["run", "--rm", "--entrypoint", "sh", image, "-c", script])).stdout;
-  const answer = async (image: string) => {
-    const id = (await sandbox.ok(["run", "-d", "-p", "127.0.0.1::3000", image])).stdout.trim();
-    try {
-      const [address = ""] = (await sandbox.ok(["port", id, "3000"])).stdout.trim().split("\n");
-      return await fetchText(`http://${address}/list?x=<y>`);
-    } finally {
-      await sandbox.ok(["rm", "-f", id]);
-    }
-  };
+  const packages = (image: string) =>
+    inside(image, "cd node_modules && ls -d */package.json | cut -d / -f 1");
 
   test("single-stage: compiler, sources and development dependencies are in the image", async () => {
     await build(app, "-t", "single", "-f", join(app, "single-stage.Dockerfile"));
-    assert.match(
-      await inside("single", "ls . src node_modules"),
-      /tsconfig\.json[\s\S]*server\.ts[\s\S]*typescript/,
-    );
+    assert.equal(await packages("single"), "mustache\ntypescript\nundici-types\n");
+    assert.match(await inside("single", "ls . src"), /tsconfig\.json[\s\S]*server\.ts/);
   });
 
   test("two-stage: what is built and what it needs is copied, the rest is left behind", async () => {
     const told = await build(app, "-t", "two", "-f", join(app, "two-stage.Dockerfile"));
     assert.match(told, /two:latest: .*left behind: \d{3}MB/);
-    assert.equal(
-      await inside("two", "ls . node_modules"),
-      ".:\ndist\nnode_modules\npackage.json\n\nnode_modules:\nmustache\n",
-    );
+    assert.equal(await inside("two", "ls"), "dist\nnode_modules\npackage.json\n");
+    assert.equal(await packages("two"), "mustache\n");
     const share = (await sizeOf(sandbox, "two")) / (await sizeOf(sandbox, "single"));
     assert.ok(share < 0.4, `${share}`);
   });
@@ -89,20 +83,21 @@ describe("examples in Node", { skip }, () => {
     const told = await build(app, "-t", "app");
     assert.match(told, /test +builder +- +skipped: not needed by target runtime/);
     assert.doesNotMatch(told, /RUN npm test/);
-    assert.equal(await inside("app", "ls node_modules; id -u"), "mustache\n1000\n");
+    assert.equal(await packages("app"), "mustache\n");
+    assert.equal(await inside("app", "id -u"), "1000\n");
     const [{ Config }] = JSON.parse((await sandbox.ok(["inspect", "app"])).stdout);
     assert.deepEqual([Config.User, Config.ExposedPorts], ["node", { "3000/tcp": {} }]);
   });
 
   test("each named stage is a target", async () => {
     assert.match(await build(app, "--target", "test", "-t", "app:test"), /1 passing|# pass 1|pass 1/);
-    for (const [stage, shows] of [
-      ["deps", /^@types\n.*\n?mustache\ntypescript/m],
-      ["builder", /^typescript$/m],
-      ["production-deps", /^mustache\n$/],
+    for (const [stage, installed] of [
+      ["deps", "mustache\ntypescript\nundici-types\n"],
+      ["builder", "mustache\ntypescript\nundici-types\n"],
+      ["production-deps", "mustache\n"],
     ] as const) {
       await build(app, "--target", stage, "-t", `app:${stage}`);
-      assert.match(await inside(`app:${stage}`, "ls node_modules"), shows);
+      assert.equal(await packages(`app:${stage}`), installed);
     }
     await build(app, "--target", "runtime", "-t", "app:runtime");
     const [one, two] = JSON.parse((await sandbox.ok(["inspect", "app:runtime", "app"])).stdout);
@@ -121,26 +116,13 @@ describe("examples in Node", { skip }, () => {
     await build(changed);
   });
 
-  test("each image answers on a published port, the runtime image as an ordinary user", async () => {
-    for (const [image, user] of [
-      ["single", 0],
-      ["two", 0],
-      ["app", 1000],
-    ] as const)
-      assert.match(await answer(image), new RegExp(`<li>user ${user}</li><li>/list\\?x=&lt;y&gt;</li>`));
-  });
-
   test("no layer, no history and no file of the store has the settings that npm was lent", async () => {
     for (const image of ["single", "two", "app", "app:deps"]) {
       await sandbox.ok(["save", "-o", join(sandbox.directory, "saved.tar"), image]);
       assert.ok(!holds(join(sandbox.directory, "saved.tar")), image);
     }
-    const files = readdirSync(sandbox.store, { recursive: true, withFileTypes: true }).filter((entry) =>
-      entry.isFile(),
-    );
-    assert.ok(files.length > 1000);
-    const found = files.map((entry) => join(entry.parentPath, entry.name)).filter(holds);
-    assert.deepEqual(found, []);
+    const { status, stdout } = spawnSync("grep", ["-rlaF", marker, sandbox.store], { encoding: "utf8" });
+    assert.deepEqual([status, stdout], [1, ""]);
   });
 });
 

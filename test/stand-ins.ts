@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { digestOfFields } from "../src/core/index.ts";
 import { lock } from "../src/names/index.ts";
 import { type RegistryProcess, startRegistry } from "../src/registry/testing/index.ts";
@@ -81,15 +80,4 @@ function aptSources(): string {
 export async function sizeOf(sandbox: Sandbox, name: string): Promise<number> {
   const [inspected] = JSON.parse((await sandbox.ok(["inspect", name])).stdout) as { Size: number }[];
   return inspected?.Size ?? Number.NaN;
-}
-
-/** What an address answers; a server that was just started gets ten seconds to listen. */
-export async function fetchText(url: string): Promise<string> {
-  for (const end = Date.now() + 10_000; ; await sleep(50)) {
-    try {
-      return await (await fetch(url, { signal: AbortSignal.timeout(5_000) })).text();
-    } catch (error) {
-      if (Date.now() > end) throw error;
-    }
-  }
 }

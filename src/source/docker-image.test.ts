@@ -95,6 +95,19 @@ test("the local store wins, unless the registry is asked for", async () => {
   assert.equal((await resolveDockerImage(byDigest, stores, { platform })).origin, "local");
 });
 
+test("an image of the local store is found by its id, whole or as it is printed", async () => {
+  const target = serve("1", ["one"]);
+  const pulled = await pullImage(`${server.host}/app:1`, stores, { platform });
+  const { id } = pulled.record;
+  server.requests.length = 0;
+  for (const text of [id, id.slice("sha256:".length, "sha256:".length + 12)]) {
+    const image = await resolveDockerImage(text, stores, { platform });
+    assert.equal(image.digest, target.digest);
+    assert.equal(image.origin, "local");
+  }
+  assert.deepEqual(server.requests, []);
+});
+
 test("pulling again says that nothing changed", async () => {
   serve("1", ["same"]);
   await pullImage(`${server.host}/app:1`, stores, { platform });

@@ -137,8 +137,22 @@ function findLocal(
 /** Under its name, or, where a digest says which image is meant, under any name. */
 function recordOf(reference: Reference, names: NameStore): ImageRecord | undefined {
   const { digest } = reference;
-  if (digest === undefined) return names.get(formatReference(reference));
+  if (digest === undefined) return names.get(formatReference(reference)) ?? recordById(reference, names);
   return names.list().find((record) => record.target.digest === digest || record.manifest.digest === digest);
+}
+
+/**
+ * An image id, whole or as short as it is printed, has the form of a name of docker.io: `sha256:24c3…`, `24c398e7c056`.
+ * As Docker does, names are tried first. An id that several images begin with is none.
+ */
+function recordById({ domain, path, tag }: Reference, names: NameStore): ImageRecord | undefined {
+  if (domain !== "docker.io") return undefined;
+  const whole = path === "library/sha256" && tag !== undefined && /^[0-9a-f]{64}$/.test(tag);
+  const short = (tag ?? "latest") === "latest" && /^library\/([0-9a-f]{12,64})$/.exec(path)?.[1];
+  const id = whole ? tag : short;
+  if (!id) return undefined;
+  const records = names.list().filter((record) => record.id.startsWith(`sha256:${id}`));
+  return new Set(records.map((record) => record.id)).size === 1 ? records[0] : undefined;
 }
 
 /** The manifest of an index that fits; failing that, the one that the record was made with. */
