@@ -7,6 +7,8 @@ import { tool } from "./sandbox.ts";
 
 /** A Docker engine of the test's own, with nothing of the machine's. */
 export interface DockerEngine {
+  /** As DOCKER_HOST has it. */
+  readonly host: string;
   /** Runs `docker ARGS` against it; returns what it printed. */
   docker(...args: string[]): Promise<string>;
   stop(): Promise<void>;
@@ -50,6 +52,7 @@ export async function startDockerEngine(directory: string): Promise<DockerEngine
     await sleep(100);
   }
   return {
+    host: `unix://${socket}`,
     docker,
     async stop() {
       if (daemon.exitCode !== null) return;

@@ -54,6 +54,34 @@ CMD ["the image"]
     }
   });
 
+  test("an image of Docker's own store and one of an OCI layout are bases, by name alone", async () => {
+    await engine.docker("load", "-i", at("docker.tar"));
+    const context = sandbox.files("on-docker", {
+      Dockerfile: "FROM theirs\nRUN test -s /bin/hello && echo more > /more\n",
+    });
+    const env = { DOCKER_HOST: engine.host };
+    const build = (value: string) =>
+      sandbox.ok(["build", "--progress=plain", "-t", "more", "--build-context", `theirs=${value}`, context], {
+        env,
+      });
+    const first = await build("docker-daemon:hello:1");
+    assert.match(first.stderr, /from Docker's store: sha256:/);
+    assert.match((await build("docker-daemon:hello:1")).stderr, /CACHED \[stage-0 1\/1\] RUN|CACHED/);
+    const [more] = JSON.parse((await sandbox.ok(["inspect", "more"])).stdout);
+    assert.deepEqual(more.Config.Entrypoint, ["/bin/hello"]);
+    const layout = await build(`oci-layout://${at("oci")}:1`);
+    assert.match(layout.stderr, /from the OCI layout: sha256:/);
+    assert.match(layout.stderr, /CACHED/);
+    await engine.docker("rmi", "-f", "hello:1");
+    const gone = await sandbox.run(["build", "--build-context", "theirs=docker-daemon:hello:1", context], {
+      env,
+    });
+    assert.match(
+      gone.stderr,
+      /docker-daemon:docker.io\/library\/hello:1: there is no such image in Docker's store/,
+    );
+  });
+
   test("umoci unpacks what we export", async () => {
     await tool("umoci", ["unpack", "--image", `${at("oci")}:1`, at("bundle")]);
     const root = join(at("bundle"), "rootfs");

@@ -1,4 +1,4 @@
-import { basename, join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { BuildError, formatReference, parseReference } from "../core/index.ts";
 import type { Stage, StageGraph } from "../dockerfile/index.ts";
 import {
@@ -12,6 +12,7 @@ import {
   type TargetList,
 } from "../frontend/index.ts";
 import { bridgeOf, frontendOptions } from "./build.ts";
+import { isDirectory } from "./context.ts";
 import { type Definition, loadDefinition } from "./definition.ts";
 import { openEngine } from "./engine.ts";
 import { lend } from "./lent.ts";
@@ -172,5 +173,6 @@ async function withDefinition<T>(
 
 function calledFile({ name: path, dockerfile: content }: Definition, options: CallOptions): CalledFile {
   const name = basename(path);
-  return { name, shown: options.file ?? join(options.context, name), content };
+  const isOnDisk = isDirectory(resolve(options.cwd ?? process.cwd(), options.context));
+  return { name, shown: options.file ?? (isOnDisk ? join(options.context, name) : name), content };
 }

@@ -69,6 +69,7 @@ async function check(call: Call): Promise<Checked> {
   const buildArgs = pairsOf(call, "build-arg");
   const result = await checkBuild({
     context: call.args[0] ?? ".",
+    ...(call.args[0] === "-" || call.get("file") === "-" ? { stdin: process.stdin } : {}),
     buildArgs,
     buildContexts: pairsOf(call, "build-context", {}),
     offline: true,
@@ -89,8 +90,9 @@ const rounds = 5;
 
 /** Mends, says what has been mended, and returns what is left. */
 async function mend(call: Call, first: Checked): Promise<Checked> {
-  if (call.get("file") === "-")
-    throw new BuildError("invalid-argument", "--fix needs a file, not standard input");
+  const context = resolve(call.args[0] ?? ".");
+  if (call.get("file") === "-" || !statSync(context, { throwIfNoEntry: false })?.isDirectory())
+    throw new BuildError("invalid-argument", "--fix needs a file of this machine, in a directory");
   const path = realpathSync(dockerfileOf(call, first.result));
   let checked = first;
   const done: Fix[] = [];
