@@ -18,6 +18,7 @@ export const testPackages = [
   "libcap2-bin",
   "libxml2-utils",
   "openssh-client",
+  "openssh-server",
   "procps",
   "runc",
   "skopeo",

@@ -16,8 +16,8 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { digestOf } from "../src/core/index.ts";
-import { type GitServer, gitIn, startGitServer } from "./git-server.ts";
-import { createSandbox, finished, tool } from "./sandbox.ts";
+import { type GitServer, gitIn, startGitServer, startSshGitServer } from "./git-server.ts";
+import { createSandbox, finished, isRoot, tool } from "./sandbox.ts";
 
 const sandbox = createSandbox("add-remote");
 const requests: { path: string; headers: IncomingMessage["headers"] }[] = [];
@@ -328,5 +328,64 @@ test("git: a login in the URL reaches the server and nothing else", async () => 
     assert.equal((await searched(sandbox.store, "gitsecret99")).trim(), "");
   } finally {
     await locked.close();
+  }
+});
+
+test("git: tokens come from secrets, that of the host first, and stay out of everything", async () => {
+  const basic = (token: string) => `basic ${Buffer.from(`x-access-token:${token}`).toString("base64")}`;
+  const locked = await startGitServer({
+    root: join(sandbox.directory, "git"),
+    authorization: basic("tok-of-host-77"),
+  });
+  try {
+    const { host } = new URL(locked.url);
+    const secrets = (token: string, id: string) => {
+      const file = join(sandbox.files("tokens", { [id]: `${token}\n` }), id);
+      return ["--secret", `id=${id},src=${file}`];
+    };
+    const general = secrets("wrong", "GIT_AUTH_TOKEN");
+    const line = `ADD ${locked.url}/app.git#v1 /`;
+    const out = await add(line, ...secrets("tok-of-host-77", `GIT_AUTH_TOKEN.${host}`), ...general);
+    assert.ok(existsSync(join(out, "a.txt")));
+    assert.equal((await searched(sandbox.store, "tok-of-host-77")).trim(), "");
+    const context = join(sandbox.directory, "context");
+    const refused = await sandbox.run(["build", "--no-cache", ...general, context]);
+    assert.match(refused.stderr, /failed to fetch remote/);
+    const encoded = Buffer.from("x-access-token:tok-of-host-77").toString("base64");
+    assert.equal((await searched(sandbox.store, encoded)).trim(), "");
+  } finally {
+    await locked.close();
+  }
+});
+
+test("a token for a URL comes from a secret", async () => {
+  answers.set("/members", (request, response) => {
+    const isMember = request.headers.authorization === "Bearer member-token-1";
+    response.writeHead(isMember ? 200 : 401).end("for members");
+  });
+  const token = join(sandbox.files("tokens", { member: "member-token-1" }), "member");
+  const line = `ADD ${files}/members /m`;
+  const out = await add(line, "--secret", `id=HTTP_AUTH_TOKEN_127.0.0.1,src=${token}`);
+  assert.equal(readFileSync(join(out, "m"), "utf8"), "for members");
+  assert.equal((await searched(sandbox.store, "member-token-1")).trim(), "");
+});
+
+test("git over ssh: a lent key, a host that is new, and one that has changed", {
+  skip: !isRoot,
+}, async () => {
+  const server = await startSshGitServer(join(sandbox.directory, "ssh"));
+  try {
+    const remote = `ssh://root@127.0.0.1:${server.port}${join(sandbox.directory, "git/app.git")}`;
+    const lent = ["--ssh", `default=${server.key}`];
+    const out = await add(`ADD ${remote}#v1 /`, ...lent);
+    assert.equal(readFileSync(join(out, "a.txt"), "utf8"), "one\n");
+    await server.changeHostKey();
+    const context = sandbox.files("context", { Dockerfile: `FROM scratch\nADD ${remote}#feature/x /\n` });
+    const changed = await sandbox.run(["build", "--progress=plain", ...lent, context]);
+    assert.equal(changed.code, 1);
+    assert.match(changed.stderr, /Host key verification failed|HOST IDENTIFICATION HAS CHANGED/);
+    assert.match(await addFails(`ADD ${remote} /`), /no SSH key "default" forwarded from the client/);
+  } finally {
+    await server.close();
   }
 });

@@ -1,6 +1,8 @@
 import { spawn } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createTcpServer } from "node:net";
+import { join } from "node:path";
 import { tool } from "./sandbox.ts";
 
 /** A real git server on loopback: `git http-backend` behind node:http. */
@@ -103,4 +105,54 @@ export async function gitIn(
   const env = { ...identity, GIT_AUTHOR_DATE: date, GIT_COMMITTER_DATE: date };
   const allowed = ["-c", "protocol.file.allow=always", "-c", "init.defaultBranch=main"];
   return (await tool("git", [...allowed, ...args], { cwd: directory, env })).trim();
+}
+
+/** A real sshd on loopback that lets one key fetch from the repositories. */
+export interface SshGitServer {
+  readonly port: number;
+  /** File of the private key that it lets in. */
+  readonly key: string;
+  /** Gives the server another host key, as somebody in its place would have. */
+  changeHostKey(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Starts `sshd -i` for each connection; everything that it needs is made in `directory`. Needs root. */
+export async function startSshGitServer(directory: string): Promise<SshGitServer> {
+  mkdirSync(directory, { recursive: true });
+  mkdirSync("/run/sshd", { recursive: true, mode: 0o755 });
+  const at = (name: string) => join(directory, name);
+  const makeKey = (name: string) => tool("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", at(name)]);
+  for (const name of ["host", "other-host", "user"]) await makeKey(name);
+  writeFileSync(at("authorized"), `restrict ${readFileSync(at("user.pub"), "utf8")}`, { mode: 0o600 });
+  const configure = (host: string) =>
+    writeFileSync(
+      at("config"),
+      [
+        `HostKey ${at(host)}`,
+        `AuthorizedKeysFile ${at("authorized")}`,
+        "StrictModes no",
+        "UsePAM no",
+        "PermitRootLogin yes",
+        "PasswordAuthentication no",
+        "LogLevel ERROR",
+        "",
+      ].join("\n"),
+    );
+  configure("host");
+  const server = createTcpServer((socket) => {
+    const child = spawn("/usr/sbin/sshd", ["-i", "-f", at("config")], { stdio: ["pipe", "pipe", "ignore"] });
+    socket.on("error", () => child.kill());
+    child.stdin.on("error", () => socket.destroy());
+    socket.pipe(child.stdin);
+    child.stdout.pipe(socket);
+    child.on("close", () => socket.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    port: (server.address() as AddressInfo).port,
+    key: at("user"),
+    changeHostKey: async () => configure("other-host"),
+    close: () => new Promise((resolve) => server.close(() => resolve())),
+  };
 }
