@@ -11,6 +11,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
   core: [],
   sys: [],
   dockerfile: [],
+  convert: ["dockerfile"],
   llb: [],
   frontend: ["dockerfile", "llb"],
   solver: [],

@@ -12,7 +12,7 @@ import {
   type TargetList,
 } from "../frontend/index.ts";
 import { bridgeOf, frontendOptions } from "./build.ts";
-import { isDirectory } from "./context.ts";
+import { isDirectory, openContext, readDockerfile } from "./context.ts";
 import { type Definition, loadDefinition } from "./definition.ts";
 import { openEngine } from "./engine.ts";
 import { lend } from "./lent.ts";
@@ -175,4 +175,14 @@ function calledFile({ name: path, dockerfile: content }: Definition, options: Ca
   const name = basename(path);
   const isOnDisk = isDirectory(resolve(options.cwd ?? process.cwd(), options.context));
   return { name, shown: options.file ?? (isOnDisk ? join(options.context, name) : name), content };
+}
+
+/** The Dockerfile of a context directory, and the directory, without anything else of a build. */
+export function dockerfileOf(
+  options: Pick<CallOptions, "context" | "file" | "cwd">,
+): CalledFile & { readonly root: string } {
+  const context = openContext(options.context, options.file, options.cwd ?? process.cwd());
+  const name = basename(context.dockerfilePath);
+  const shown = options.file ?? join(options.context, name);
+  return { name, shown, content: readDockerfile(context), root: context.root };
 }

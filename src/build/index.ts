@@ -4,6 +4,7 @@ export {
   type CallOptions,
   type CheckResult,
   checkBuild,
+  dockerfileOf,
   hasNoEntrypoint,
   outlineBuild,
   targetsOfBuild,

@@ -15,6 +15,7 @@ const commands: Readonly<Record<string, LoadCommand>> = {
   run: async () => (await import("./commands/run.ts")).command,
   plan: async () => (await import("./commands/plan.ts")).command,
   check: async () => (await import("./commands/check.ts")).command,
+  convert: async () => (await import("./commands/convert.ts")).command,
   images: async () => (await import("./commands/images.ts")).command,
   inspect: async () => (await import("./commands/inspect.ts")).command,
   history: async () => (await import("./commands/history.ts")).command,

@@ -1,0 +1,2 @@
+export { toMultiStage } from "./convert.ts";
+export type { ContextFiles, Conversion } from "./types.ts";
