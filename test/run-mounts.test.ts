@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
+import { join } from "node:path";
 import { before, describe, test } from "node:test";
 import { createSandbox, isRoot } from "./sandbox.ts";
 
@@ -143,16 +144,24 @@ describe("RUN", { skip: isRoot ? false : "RUN needs root" }, () => {
       assert.ok(printed.includes(`${line}\n`), `${line} in ${printed}`);
   });
 
-  test("--cgroup-parent: the step's group is below it, where steps can have groups", async () => {
-    const directory = context("cgroup", [
-      "RUN cat /proc/self/cgroup; cat /proc/self/mountinfo | grep cgroup",
-    ]);
+  test("--cgroup-parent: the step's group is below it while it runs, where steps can have groups", async () => {
     const parent = `stagewright-test-${process.pid}`;
-    const { code, stderr } = await sandbox.run([
-      ...["build", "--progress=plain", directory, `--cgroup-parent=/${parent}`],
-    ]);
-    if (code !== 0) assert.match(stderr, /a step can have no control group here/);
-    else assert.match(stderr, new RegExp(`${parent}/stagewright|cgroup`));
+    const directory = context("cgroup", ["RUN true"]);
+    const places = ["", ...readdirSync("/sys/fs/cgroup")].map((name) => join("/sys/fs/cgroup", name, parent));
+    try {
+      const args = ["build", "--progress=plain", directory, `--cgroup-parent=/${parent}`];
+      const { code, stderr } = await sandbox.run(args);
+      if (code !== 0) return assert.match(stderr, /a step can have no control group here/);
+      // What was asked for is made where it is missing, and stays; the steps' own groups are gone.
+      const made = places.filter(existsSync);
+      assert.notEqual(made.length, 0);
+      for (const place of made)
+        assert.ok(!readdirSync(place).some((name) => name.startsWith("stagewright")), place);
+    } finally {
+      for (const place of places.filter(existsSync)) rmdirSync(place);
+    }
+    const systemd = await sandbox.run(["build", directory, "--no-cache", "--cgroup-parent=system.slice:a:"]);
+    assert.match(systemd.stderr, /systemd is not asked for groups/);
   });
 
   test("mistakes in the flags are named before anything is built", async () => {

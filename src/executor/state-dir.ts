@@ -175,6 +175,8 @@ function removeCgroups(stateId: string, cgroupParent: string): void {
   for (const hierarchy of ["", ...entriesOf("/sys/fs/cgroup")]) {
     const parent = join("/sys/fs/cgroup", hierarchy, cgroupParent);
     for (const name of entriesOf(parent)) if (name.startsWith(prefix)) removeCgroup(join(parent, name));
+    // Only in the usual place it is worth keeping for the next step.
+    if (cgroupParent !== stepsCgroup && entriesOf(parent).length > 0) removeIfUnused(parent);
   }
 }
 
@@ -183,6 +185,15 @@ function notedParents(path: string): Set<string> {
     return new Set(readFileSync(join(path, parentsFile), "utf8").split("\n").filter(Boolean));
   } catch {
     return new Set();
+  }
+}
+
+/** Fails, as it should, while a control group has others in it. */
+function removeIfUnused(path: string): void {
+  try {
+    rmdirSync(path);
+  } catch {
+    // Another process's steps are there.
   }
 }
 
