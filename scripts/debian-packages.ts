@@ -10,6 +10,7 @@ export const testPackages = [
   "attr",
   "busybox-static",
   "bzip2",
+  "containerd",
   "docker-registry",
   "docker.io",
   "fish",

@@ -5,6 +5,7 @@ import type { Bridge, FrontendOptions, FrontendResult } from "../frontend/index.
 import { type Definition, loadDefinition } from "./definition.ts";
 import { type Engine, openEngine } from "./engine.ts";
 import { entitlementsOf, lend } from "./lent.ts";
+import { loadAll, planLoad } from "./load.ts";
 import { type NamedContexts, readNamedContexts, tarOpener } from "./named-contexts.ts";
 import type { BuildOptions } from "./options.ts";
 import { exportAll, summary } from "./outputs.ts";
@@ -73,6 +74,7 @@ async function buildOnce(engine: Engine, options: BuildOptions): Promise<BuildRe
   const signal = options.signal ?? new AbortController().signal;
   const cwd = options.cwd ?? process.cwd();
   checkPush(options);
+  const loads = await planLoad(options, emit, signal);
   if (options.schedule === "legacy") {
     if (makesIndex(options))
       throw new BuildError("invalid-argument", "the classic builder makes images for one platform", {
@@ -100,6 +102,7 @@ async function buildOnce(engine: Engine, options: BuildOptions): Promise<BuildRe
   const source = exportSource(results, solved, makesIndex(options));
   const exported = await exportAll(engine, source, options, emit, signal);
   const made = summary(exported);
+  await loadAll(engine, loads, exported, emit, signal);
   const pushed = await pushAll(engine, options, exported, emit, signal);
   const platforms = results.map((result, i) => ({
     platform: result.platform,

@@ -56,6 +56,8 @@ export interface BuildOptions {
   readonly annotations?: readonly Annotation[];
   /** Whether each `type=image` is pushed under its names once it is in the local store, whatever it says itself. */
   readonly push?: boolean;
+  /** Whether each `type=image` is brought to Docker or containerd too, where there is one. */
+  readonly load?: boolean;
   /** Where a `dest` of `-` goes. */
   readonly stdout?: Writable;
   /** Root of the store. */

@@ -37,11 +37,13 @@ export async function exportResult(
     const { exportFiles } = await import("./files.ts");
     return { names: [], skipped: await exportFiles(source, output, stores, options), metadata: {} };
   }
-  if (output.type === "docker") refuseIndex(source);
+  const loaded = output.type === "docker" && output.dest === undefined;
+  if (output.type === "docker" && !loaded) refuseIndex(source);
   const { annotations = [], signal } = options;
   const image = await commitImage(source, output.image ?? {}, annotations, stores, signal);
   const names = namesFor(output, options);
-  if (output.type !== "image") await exportArchive(image, names, output, stores.content, options);
+  if (loaded) await keepUnnamed(image, stores);
+  else if (output.type !== "image") await exportArchive(image, names, output, stores.content, options);
   else if (output.push?.byDigest || output.store === false) await keepUnnamed(image, stores);
   else await nameImage(image, names, stores);
   return { image, names, skipped: [], metadata: imageMetadata(image, names) };
@@ -78,7 +80,7 @@ async function nameImage(
   for (const name of names) await stores.names.set(name, record);
 }
 
-/** An image that is only pushed is kept until the next prune, so that a second push sends nothing. */
+/** An image that goes elsewhere is kept until the next prune, so that a second time sends nothing. */
 function keepUnnamed(image: CommittedImage, stores: ExportStores): Promise<void> {
   return nameImage(image, [], stores);
 }

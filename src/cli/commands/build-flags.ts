@@ -116,7 +116,7 @@ export const buildFlags: readonly Flag[] = [
   },
   { name: "quiet", short: "q", help: "print nothing but the image id" },
   { name: "root", completes: "directory", value: "DIR", help: "the store (default: $STAGEWRIGHT_ROOT)" },
-  { name: "load", help: "keep the image in the local store; that is the default" },
+  { name: "load", help: "bring the image to Docker or containerd too, where there is one" },
   {
     name: "annotation",
     value: "[T:]K=V",

@@ -103,6 +103,7 @@ function optionsOf(call: Call): BuildOptions {
     noCache: call.is("no-cache") || call.all("no-cache-filter").flatMap((stages) => stages.split(",")),
     pull: call.is("pull"),
     push: call.is("push"),
+    load: call.is("load"),
     platforms: platformsOf(call),
     annotations: call.all("annotation").flatMap(parseAnnotation),
     outputs: outputsOf(call),

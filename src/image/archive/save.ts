@@ -37,14 +37,21 @@ export type Member = { readonly path: string } & (
   | { readonly kind: "blob"; readonly digest: Digest; readonly size: number }
 );
 
-/** Streams an archive. The same images give the same bytes. Throws when a blob is missing, before the first byte. */
+/**
+ * Streams an archive. The same images give the same bytes. Throws when a blob is missing, before the first byte.
+ *
+ * @param omit blobs that are left out, because the reader has them
+ */
 export function saveArchive(
   images: readonly ArchiveImage[],
   format: ArchiveFormat,
   content: ContentStore,
   signal?: AbortSignal,
+  omit: ReadonlySet<Digest> = new Set(),
 ): Bytes {
-  return tarOf(membersOf(images, format, content), content, signal);
+  const members = membersOf(images, format, content);
+  const kept = members.filter((member) => member.kind !== "blob" || !omit.has(member.digest));
+  return tarOf(kept, content, signal);
 }
 
 async function* tarOf(

@@ -1,0 +1,168 @@
+import { request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
+import type { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { BuildError, type Bytes, collect } from "../../core/index.ts";
+import type { DockerEndpoint, TlsFiles } from "./docker-endpoint.ts";
+
+/** Requests to the API of a Docker engine. Throws `unavailable` when nobody answers. */
+export interface DockerApi {
+  /** The answer as JSON; undefined for 404. Throws with the engine's message for other failures. */
+  get(path: string): Promise<unknown>;
+  /** Sends a request without a body. */
+  post(path: string): Promise<void>;
+  /** Sends an archive; throws with the message of the stream that comes back when the engine refuses it. */
+  load(archive: Bytes, progress: (sent: number) => void): Promise<void>;
+}
+
+/** An engine's answers are small, except that some list every image. */
+const largestAnswer = 16 * 1024 * 1024;
+/** Milliseconds until an engine must have answered a question; loading may take as long as it takes. */
+const patience = 30_000;
+
+export function dockerApi(endpoint: DockerEndpoint, signal: AbortSignal | undefined): DockerApi {
+  const ask = async (method: "GET" | "POST", path: string): Promise<Answer> => {
+    const sending = await open(endpoint, method, path, { timeout: patience }, signal);
+    sending.request.end();
+    return await answerOf(sending.response, endpoint);
+  };
+  return {
+    async get(path) {
+      const { status, text } = await ask("GET", path);
+      if (status === 404) return undefined;
+      if (status !== 200) throw failure(endpoint, status, text);
+      return parse(text, endpoint);
+    },
+    async post(path) {
+      const { status, text } = await ask("POST", path);
+      if (status < 200 || status > 299) throw failure(endpoint, status, text);
+    },
+    async load(archive, progress) {
+      const headers = { "content-type": "application/x-tar" };
+      const sending = await open(endpoint, "POST", "/images/load?quiet=1", { headers }, signal);
+      const answered = answerOf(sending.response, endpoint);
+      answered.catch(() => undefined);
+      try {
+        await pipeline(counted(archive, progress), sending.request);
+      } catch (error) {
+        signal?.throwIfAborted();
+        // An engine that refuses may hang up before everything is sent: what it says counts.
+        const { status, text } = await answered.catch(() => ({ status: 0, text: "" }));
+        throw status >= 400 ? failure(endpoint, status, text) : unreachable(endpoint, error);
+      }
+      const { status, text } = await answered;
+      if (status !== 200) throw failure(endpoint, status, text);
+      checkStream(text, endpoint);
+    },
+  };
+}
+
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+async function open(
+  { name, address }: DockerEndpoint,
+  method: string,
+  path: string,
+  extra: RequestOptions,
+  signal: AbortSignal | undefined,
+): Promise<{ request: ReturnType<typeof httpRequest>; response: Promise<IncomingMessage> }> {
+  const tls = "tls" in address ? address.tls : undefined;
+  const where = "socketPath" in address ? address : { host: address.host, port: address.port };
+  const options = {
+    ...where,
+    method,
+    path,
+    agent: false,
+    ...extra,
+    ...(signal === undefined ? {} : { signal }),
+  };
+  const headers = { host: "docker", ...extra.headers };
+  const request =
+    tls === undefined
+      ? httpRequest({ ...options, headers })
+      : (await import("node:https")).request({ ...options, headers, ...tlsOptions(tls) });
+  const response = new Promise<IncomingMessage>((resolve, reject) => {
+    request.on("response", resolve);
+    request.on("error", reject);
+    request.on("timeout", () => request.destroy(new Error(`${name} does not answer`)));
+  });
+  response.catch(() => undefined); // whoever waits for the answer reports it
+  return { request, response };
+}
+
+function tlsOptions({ verify, ...pem }: TlsFiles): object {
+  return { ...pem, rejectUnauthorized: verify };
+}
+
+async function answerOf(response: Promise<IncomingMessage>, endpoint: DockerEndpoint): Promise<Answer> {
+  try {
+    const message = await response;
+    const body = await collect(message as Readable as Bytes, largestAnswer, `Docker at ${endpoint.name}`);
+    return { status: message.statusCode ?? 0, text: body.toString("utf8") };
+  } catch (error) {
+    if (error instanceof BuildError) throw error;
+    throw unreachable(endpoint, error);
+  }
+}
+
+async function* counted(archive: Bytes, progress: (sent: number) => void): Bytes {
+  let sent = 0;
+  for await (const chunk of archive) {
+    yield chunk;
+    sent += chunk.length;
+    progress(sent);
+  }
+}
+
+function parse(text: string, { name }: DockerEndpoint): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new BuildError("unavailable", `${name} does not answer as a Docker engine does`, { cause });
+  }
+}
+
+/** The engine says 200 before it reads the archive; what went wrong is in the lines that follow. */
+function checkStream(text: string, endpoint: DockerEndpoint): void {
+  for (const line of text.split("\n")) {
+    const json = line.trim() === "" ? undefined : (parse(line, endpoint) as { error?: unknown });
+    if (typeof json?.error === "string")
+      throw new BuildError("failed-precondition", `Docker at ${endpoint.name}: ${printable(json.error)}`);
+  }
+}
+
+function failure(endpoint: DockerEndpoint, status: number, text: string): BuildError {
+  let message = `status ${status}`;
+  try {
+    const json = JSON.parse(text) as { message?: unknown };
+    if (typeof json.message === "string") message = json.message;
+  } catch {
+    // no Docker engine, or one that is broken: the status is all there is
+  }
+  return new BuildError(
+    status >= 500 ? "unavailable" : "failed-precondition",
+    `Docker at ${endpoint.name}: ${printable(message)}`,
+  );
+}
+
+function printable(text: string): string {
+  return text.replace(/\p{Cc}+/gu, " ").slice(0, 500);
+}
+
+/** Nobody listens there, or not to us. */
+export function unreachable({ name }: DockerEndpoint, error: unknown): BuildError {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const denied = code === "EACCES";
+  return new BuildError(
+    denied ? "permission-denied" : "unavailable",
+    `cannot connect to the Docker engine at ${name}: ${message}`,
+    {
+      hint: denied
+        ? "your user may not open the socket: join the group docker, or use sudo"
+        : "is the engine running? DOCKER_HOST and `docker context` say where it is",
+      cause: error,
+    },
+  );
+}
