@@ -90,7 +90,10 @@ async function buildOnce(engine: Engine, options: BuildOptions): Promise<BuildRe
   const solver = openSolver(engine, results, lent, options, { signal, emit, session });
   const definition = await loadDefinition(options, { engine, solver, emit, signal });
   if (definition.lent !== undefined) lent.set("context", definition.lent);
-  const frontend = frontendOptions(options, definition, named);
+  const frontend = {
+    ...frontendOptions(options, definition, named),
+    entitlements: entitlementsOf(options),
+  };
   const bridge = bridgeOf(engine, options, emit, signal);
   results.push(...(await convertForPlatforms(definition.dockerfile, options, frontend, bridge)));
   emitWarnings(results, definition.name, emit);
@@ -137,7 +140,6 @@ export function frontendOptions(
     ...(shmSize === undefined ? {} : { shmSize }),
     ...(ulimits === undefined ? {} : { ulimits }),
     ...(cgroupParent === undefined ? {} : { cgroupParent }),
-    entitlements: entitlementsOf(options),
   };
 }
 

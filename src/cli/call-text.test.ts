@@ -71,9 +71,9 @@ async function checkOf(recorded: Recorded): Promise<CheckResult> {
   return { ...result, file, unknownBases: [] };
 }
 
-/** A call has no labels and no session. */
+/** A call has no labels and no session, and nothing is granted because nothing runs. */
 function optionsOf(recorded: Recorded) {
-  const { labels: _, sessionId: __, ...options } = recordedOptions(recorded);
+  const { labels: _, sessionId: __, entitlements: ___, ...options } = recordedOptions(recorded);
   return options;
 }
 
