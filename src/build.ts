@@ -8,6 +8,7 @@ export {
   type BuildResult,
   build,
   type PlanOptions,
+  type PricedAdvice,
   plan,
   type SizeReport,
   type StageReport,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { chmodSync, readdirSync, readFileSync, statSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { createSandbox } from "./sandbox.ts";
+import { createSandbox, isRoot } from "./sandbox.ts";
 
 const sandbox = createSandbox("checks");
 
@@ -120,4 +120,24 @@ test("check --fix mends the file that is meant and keeps its mode", async () => 
   assert.equal(statSync(file).mode & 0o777, 0o640);
   assert.deepEqual(readdirSync(join(context, "real")), ["Dockerfile"]);
   assert.match((await sandbox.ok(["check", "--fix", context])).stderr, /^Nothing to mend/);
+});
+
+test("a build says what a mistake costs, and nothing when nothing ran", {
+  skip: !isRoot && "RUN needs root",
+}, async () => {
+  await sandbox.ok(["bootstrap", "busybox"]);
+  const context = sandbox.files("costs", {
+    Dockerfile:
+      "FROM busybox AS build\nWORKDIR /src\nCOPY . .\nRUN head -c 12000000 /dev/zero > objects\n" +
+      "FROM busybox\nRUN true\nCOPY --from=0 /src /app\n",
+  });
+  const first = await sandbox.ok(["build", context]);
+  assert.match(
+    first.stderr,
+    /\nAbout the stages:\n - WholeStageCopied \(line 7\): \/src .* stage build: .* \[12MB\]\n$/,
+  );
+  assert.doesNotMatch(first.stderr, /StageByNumber/);
+  assert.doesNotMatch((await sandbox.ok(["build", context])).stderr, /About the stages/);
+  const skip = ["--no-cache", "--build-arg", "BUILDKIT_DOCKERFILE_CHECK=skip=WholeStageCopied"];
+  assert.doesNotMatch((await sandbox.ok(["build", ...skip, context])).stderr, /About the stages/);
 });

@@ -2,6 +2,7 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 import { BuildError, type EventSink, type Platform } from "../core/index.ts";
 import type { Bridge, FrontendOptions, FrontendResult } from "../frontend/index.ts";
+import { keepTimes, type PricedAdvice, pricedAdvice, ranSteps } from "./advice.ts";
 import { type Definition, loadDefinition } from "./definition.ts";
 import { type Engine, openEngine } from "./engine.ts";
 import { entitlementsOf, lend } from "./lent.ts";
@@ -27,6 +28,8 @@ export interface BuildResult {
   readonly sizes: SizeReport;
   /** Each platform that was built for, in the order in which they were given. */
   readonly platforms: readonly { readonly platform: Platform; readonly sizes: SizeReport }[];
+  /** What is worth saying about the stages; nothing when every step was cached. */
+  readonly advice: readonly PricedAdvice[];
 }
 
 /** A build that was overtaken by garbage collection starts again; under a lease this cannot happen twice. */
@@ -70,7 +73,8 @@ function timeOfTrash({ store }: Engine): number | undefined {
 }
 
 async function buildOnce(engine: Engine, options: BuildOptions): Promise<BuildResult> {
-  const emit = options.onEvent ?? (() => undefined);
+  const times = keepTimes(options.onEvent ?? (() => undefined));
+  const { emit } = times;
   const signal = options.signal ?? new AbortController().signal;
   const cwd = options.cwd ?? process.cwd();
   checkPush(options);
@@ -112,7 +116,10 @@ async function buildOnce(engine: Engine, options: BuildOptions): Promise<BuildRe
     sizes: sizesOf(engine, result, solved[i]!),
   }));
   const { sizes } = platforms[0]!;
-  return { ...made, metadata: { ...made.metadata, ...pushed }, sizes, platforms };
+  const advice = ranSteps(results[0]!, times)
+    ? await pricedAdvice(results[0]!, solved[0]!, solver, engine.store.layers, times, options)
+    : [];
+  return { ...made, metadata: { ...made.metadata, ...pushed }, sizes, platforms, advice };
 }
 
 /** What the frontend has to know of a build. */

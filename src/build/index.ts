@@ -1,3 +1,4 @@
+export type { PricedAdvice } from "./advice.ts";
 export { type BuildResult, build } from "./build.ts";
 export {
   type CalledFile,

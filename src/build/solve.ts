@@ -194,6 +194,7 @@ async function stageSnapshots(
   return snapshots;
 }
 
-async function peek(solver: BuildSolver, edge: LlbEdge): Promise<Ref | undefined> {
+/** What an edge has become, as far as this build knows. */
+export async function peek(solver: BuildSolver, edge: LlbEdge): Promise<Ref | undefined> {
   return (await solver.peek(solverEdge(edge)))?.result;
 }

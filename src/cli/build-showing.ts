@@ -1,6 +1,7 @@
 import type { BuildResult } from "../build/index.ts";
 import { familiarReference, formatPlatform, parseReference, type WarningEvent } from "../core/index.ts";
 import type { Output } from "../exporter/index.ts";
+import { adviceText, notableAdvice } from "./advice-text.ts";
 import { createDisplay, type Display, type ProgressKind, type Terminal } from "./progress/index.ts";
 import { stageTable } from "./stage-table.ts";
 import { counted, shortId } from "./text-table.ts";
@@ -25,6 +26,7 @@ export function usualShowing(kind: ProgressKind, terminal: Terminal, outputs: re
         const suffix = result.platforms.length > 1 ? ` for ${formatPlatform(platform)}` : "";
         terminal.write(`\n${stageTable(sizes, `${madeThing(result, outputs)}${suffix}`)}`);
       }
+      terminal.write(adviceText(notableAdvice(result.advice)));
     },
   };
 }

@@ -16,6 +16,7 @@ import {
   planStages,
   readStages,
   type StageGraph,
+  type StageInstruction,
   shownWarnings,
   type Warning,
 } from "../dockerfile/index.ts";
@@ -26,7 +27,14 @@ import { normalisePlatform } from "./image.ts";
 import { findContext, type Origin, type Origins, resolveOrigins } from "./origins.ts";
 import { mainContextSource } from "./sources.ts";
 import type { BuildContext, StageState } from "./stage-state.ts";
-import { convertStages, noPaths, rootStage, stagePaths, type UsedPaths } from "./stages.ts";
+import {
+  convertStages,
+  noPaths,
+  rootStage,
+  type StepObserver,
+  stagePaths,
+  type UsedPaths,
+} from "./stages.ts";
 import { collectSteps, type StepCollector } from "./steps.ts";
 import type { Bridge, FrontendOptions, FrontendResult, StageResult } from "./types.ts";
 import { unusedArguments } from "./unused-arguments.ts";
@@ -68,8 +76,18 @@ export async function dockerfileToLlb(
     platform: build.targetPlatform,
     ...(baseConfig !== undefined && { baseConfig }),
     warnings: [...shown, ...unusedArguments(source, options.buildArgs ?? {})],
+    definition: { dockerfile, graph, made: (instruction) => madeBy(instruction, converted, vertices) },
     usesContext: vertices.has(build.mainContext.edge!.vertex.digest),
   };
+}
+
+function madeBy(
+  instruction: StageInstruction,
+  { made }: ConvertedDockerfile,
+  vertices: ReadonlyMap<Digest, LlbVertex>,
+): LlbEdge | undefined {
+  const edge = made.get(instruction);
+  return edge === undefined ? undefined : unifiedEdge(edge, vertices);
 }
 
 /** Build argument that replaces the file's `check` directive. */
@@ -83,6 +101,8 @@ export interface ConvertedDockerfile {
   /** By stage number, for the needed ones. */
   readonly states: ReadonlyMap<number, StageState>;
   readonly build: BuildContext;
+  /** Root filesystems behind the instructions that change files. */
+  readonly made: ReadonlyMap<StageInstruction, LlbEdge>;
   /** What each instruction gave, where the caller wants to know. */
   readonly steps?: StepCollector;
 }
@@ -110,8 +130,21 @@ export async function convertDockerfile(
   stagePaths(graph.stages[graph.target]!, graph, used).add("/");
   const build = buildContext(source, graph, options, used, content, warnings);
   const steps = options.eachStep ? collectSteps(source, graph, origins) : undefined;
-  const states = convertStages(graph, origins, build, used, steps?.observe);
-  return { source, graph, origins, states, build, ...(steps && { steps }) };
+  const made = new Map<StageInstruction, LlbEdge>();
+  const states = convertStages(graph, origins, build, used, noting(made, steps?.observe));
+  return { source, graph, origins, states, build, made, ...(steps && { steps }) };
+}
+
+/** Notes what each instruction that changes files made of its stage. */
+function noting(made: Map<StageInstruction, LlbEdge>, next?: StepObserver): StepObserver {
+  let before: LlbEdge | undefined;
+  return (stage, state, how) => {
+    const { edge } = state;
+    if (how.instruction !== undefined && edge !== undefined && edge !== before)
+      made.set(how.instruction, edge);
+    before = edge;
+    next?.(stage, state, how);
+  };
 }
 
 /** Far more than an image can have layers; bounds the time that a hostile file can take. */

@@ -1,4 +1,5 @@
 import type { Digest, Platform, SourceRange } from "../core/index.ts";
+import type { Dockerfile, StageGraph, StageInstruction } from "../dockerfile/index.ts";
 import type { LlbEdge } from "../llb/index.ts";
 import type { ImageConfig } from "./image-config.ts";
 
@@ -125,6 +126,15 @@ export interface FrontendResult {
   readonly warnings: readonly FrontendWarning[];
   /** Whether the build looks at the main context at all. */
   readonly usesContext: boolean;
+  readonly definition: ReadDefinition;
+}
+
+/** The Dockerfile as it was understood. */
+export interface ReadDefinition {
+  readonly dockerfile: Dockerfile;
+  readonly graph: StageGraph;
+  /** The root filesystem behind an instruction that changed files; `undefined` for any other. */
+  readonly made: (instruction: StageInstruction) => LlbEdge | undefined;
 }
 
 /** What became of one stage. */
