@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { type RegistryProcess, startRegistry } from "../src/registry/testing/index.ts";
+import { startDockerEngine } from "./docker-engine.ts";
 import { createSandbox, isRoot, tool } from "./sandbox.ts";
 
 const missing = ["/usr/bin/docker-registry", "/usr/bin/skopeo"].filter((program) => !existsSync(program));
@@ -192,6 +193,24 @@ LABEL of=$TARGETPLATFORM
     assert.equal((await raw(`docker://${part}`)).manifests, undefined);
     await sandbox.ok(["pull", name], elsewhere);
     assert.match((await sandbox.ok(["push", name], elsewhere)).stdout, new RegExp(`Digest: ${digest}`));
+  });
+
+  const noDocker = (!isRoot || !existsSync("/usr/sbin/dockerd")) && "needs root and docker.io";
+  test("Docker pulls its own image from the index, digests equal", { skip: noDocker }, async () => {
+    const name = `${registry.host}/team/app:1`;
+    const engine = await startDockerEngine(join(sandbox.directory, "engine"));
+    try {
+      const [, digest] = /Digest: (sha256:\w+)/.exec((await sandbox.ok(["push", name])).stdout) ?? [];
+      assert.match(await engine.docker("pull", name), new RegExp(`Digest: ${digest}`));
+      for (const platform of ["linux/amd64", "linux/arm64"]) {
+        await engine.docker("pull", "--platform", platform, name);
+        const id = (await engine.docker("image", "inspect", "--format", "{{.Id}}", name)).trim();
+        const [image] = JSON.parse((await sandbox.ok(["inspect", "--platform", platform, name])).stdout);
+        assert.equal(id, image.Id, platform);
+      }
+    } finally {
+      await engine.stop();
+    }
   });
 
   test("by digest, without a name here, in Docker's media types", async () => {

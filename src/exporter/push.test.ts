@@ -116,6 +116,33 @@ describe("push to a real registry", { skip: missing.length > 0 && `needs ${missi
     assert.equal(await inspect("team/broken:1", "--format={{.Digest}}"), target.digest);
   });
 
+  test("a pull that breaks off goes on where it stopped", async () => {
+    const noise = randomBytes(2_000_000).toString("hex");
+    const { target } = await pushed("team/pulled:1", [await makeLayer(store, { noise })]);
+    const elsewhere = temporaryStore();
+    try {
+      const manifest = JSON.parse(store.content.read(target.digest).toString());
+      const [{ digest, size }] = manifest.layers;
+      proxy.cutAnswer(digest, 500_000);
+      proxy.cutAnswer(digest, 300_000);
+      proxy.requests.length = 0;
+      const name = `${proxy.host}/team/pulled:1`;
+      const platform = { os: "linux", architecture: "amd64" };
+      const resolved = await client.resolve(parseReference(name), { platform, content: elsewhere.content });
+      await client.pull(resolved, elsewhere.content);
+      assert.equal(elsewhere.content.stat(digest)?.size, size);
+      const ranges = proxy.requests
+        .filter(({ path }) => path.includes(digest))
+        .map(({ headers }) => Number(/^bytes=(\d+)-/.exec(headers.range ?? "")?.[1] ?? 0));
+      assert.equal(ranges.length, 3);
+      assert.equal(ranges[0], 0);
+      assert.ok(ranges[1]! > 0 && ranges[1]! <= 500_000, String(ranges[1]));
+      assert.ok(ranges[2]! > ranges[1]! && ranges[2]! <= 800_000, String(ranges[2]));
+    } finally {
+      elsewhere.remove();
+    }
+  });
+
   test("an index goes with its manifests; with one of them here, that one goes alone", async () => {
     const manifests: Descriptor[] = [];
     for (const [i, layer] of layers.entries()) {
