@@ -67,6 +67,20 @@ test("links between pages lead somewhere", () => {
   assert.deepEqual(broken, []);
 });
 
+test("docs/multi-stage.md names tests that there are", () => {
+  const links = [...textOf("docs/multi-stage.md").matchAll(/\[([^\]]+)\]\(\.\.\/([^)]+\.test\.ts)\)/g)];
+  const missing = links
+    .filter(
+      ([, name = "", path = ""]) =>
+        !textOf(path)
+          .replace(/\btest\(\s+/g, "test(")
+          .includes(`test(${JSON.stringify(name)}`),
+    )
+    .map(([link]) => link);
+  assert.ok(links.length > 50);
+  assert.deepEqual(missing, []);
+});
+
 test("no page names a source file that is not there", () => {
   const missing: string[] = [];
   for (const page of pages)

@@ -250,7 +250,11 @@ COPY --from=builder /program /program
         (await sandbox.ok(["push", name])).stderr.match(/^.*: (Pushed|Layer already exists|Mounted).*$/gm) ??
         [];
       await build(dockerfile("one"), "-t", name);
-      assert.equal((await pushed()).filter((line) => line.includes(": Pushed")).length, 4, "layers and configuration");
+      assert.equal(
+        (await pushed()).filter((line) => line.includes(": Pushed")).length,
+        4,
+        "layers and configuration",
+      );
       await build(dockerfile("two"), "-t", name);
       const second = await pushed();
       assert.equal(second.filter((line) => line.includes(": Pushed")).length, 2, second.join("\n"));
@@ -261,7 +265,7 @@ COPY --from=builder /program /program
 
   test("proxies are lent to RUN as build arguments, and no history has them", async () => {
     await build(
-      "FROM busybox\nRUN test -n \"$https_proxy\" && echo there is a proxy > /seen\n",
+      'FROM busybox\nRUN test -n "$https_proxy" && echo there is a proxy > /seen\n',
       "--build-arg",
       "https_proxy=http://user:word@127.0.0.1:9",
     );
