@@ -12,20 +12,36 @@ import {
   utimesSync,
   writeSync,
 } from "node:fs";
+import { setImmediate } from "node:timers/promises";
 import { BuildError, type BytePath, bytePathOf, fsPath, textOf } from "../core/index.ts";
 import type { FoundEntry, Rootfs } from "../snapshot/index.ts";
 import { makeNode, setXattr } from "../sys/index.ts";
+
+/** After so many bytes, an entry counting as some, the event loop gets its turn. */
+const turnBytes = 16 << 20;
+const entriesWorth = 64 << 10;
 
 /**
  * Copies the directory `source` of a root filesystem to `target`, a directory that does not exist yet: with owners, modes,
  * times, links and xattrs.
  */
-export function copyContent(rootfs: Rootfs, source: BytePath, target: string, signal: AbortSignal): void {
+export async function copyContent(
+  rootfs: Rootfs,
+  source: BytePath,
+  target: string,
+  signal: AbortSignal,
+): Promise<void> {
   const base = bytePathOf(target);
   const directories: { entry: FoundEntry; path: BytePath }[] = [];
   const names = new Map<string, BytePath>();
+  let sinceTurn = 0;
   for (const entry of rootfs.walk(source)) {
-    signal.throwIfAborted();
+    sinceTurn += entriesWorth + entry.size;
+    if (sinceTurn > turnBytes) {
+      await setImmediate();
+      signal.throwIfAborted();
+      sinceTurn = 0;
+    }
     const path =
       entry.path === source ? base : `${base}/${entry.path.slice(source === "" ? 0 : source.length + 1)}`;
     const inode = entry.type === "hardlink" ? rootfs.inode(entry) : entry;

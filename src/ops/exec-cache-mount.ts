@@ -117,7 +117,7 @@ async function beginningOf(
     identity: ["content", await digestOfMount(mount, input, layers)],
     async make(directory) {
       const { copyContent } = await import("./exec-cache-content.ts");
-      copyContent(rootfs, path, directory, signal);
+      await copyContent(rootfs, path, directory, signal);
     },
   };
 }
