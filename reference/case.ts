@@ -26,6 +26,8 @@ export interface Case {
   readonly labels?: Readonly<Record<string, string>>;
   readonly steps?: StepFlags;
   readonly setup?: readonly SetupStep[];
+  /** It fetches from the server of remote.ts. */
+  readonly remote?: true;
 }
 
 /** What flags of the command line say about RUN steps. */
@@ -90,9 +92,10 @@ export const contextTime = 1_706_933_106;
 
 export const casesDirectory = join(import.meta.dirname, "cases");
 
-/** Names of all cases, sorted. */
-export function caseNames(): string[] {
-  return readdirSync(casesDirectory).sort();
+/** Names of all cases, sorted; without those that need the server of remote.ts, unless they are asked for. */
+export function caseNames(options: { readonly remote?: boolean } = {}): string[] {
+  const names = readdirSync(casesDirectory).sort();
+  return names.filter((name) => options.remote || readCase(name).remote !== true);
 }
 
 export function readCase(name: string): Case {

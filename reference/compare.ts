@@ -11,6 +11,7 @@ import { enterPrivateMounts, mountPeers } from "./namespaces.ts";
 import { ensurePeers } from "./peers.ts";
 import { type CaseRecord, imageFacts, readBases, readRecord, recordedDirectory } from "./records.ts";
 import { startRegistry } from "./registry.ts";
+import { makeRemote, serveRemoteIn } from "./remote.ts";
 
 /**
  * npm run reference:compare -- [CASE…]
@@ -24,15 +25,18 @@ async function main(wanted: readonly string[]): Promise<number> {
   const bases = makeBaseImages(join(work, "images"), dirname(peers.root));
   refuseOtherBases(bases);
   const images = Object.fromEntries(bases.map(({ name }) => [name, `images/${name}`]));
+  const names = wanted.length > 0 ? wanted : recordedCases();
   const registry = await startRegistry(peers.root, work, images);
+  if (names.some((name) => readCase(name).remote)) makeRemote(join(work, "remote"));
+  const remote = await serveRemoteIn(process.pid, join(work, "remote"));
   try {
-    const names = wanted.length > 0 ? wanted : recordedCases();
     const differing = names.filter((name) => !compareCase(name, work, bases));
     const good = names.length - differing.length;
     process.stdout.write(`${good} of ${names.length} cases are as recorded, or differ as intended\n`);
     return differing.length === 0 ? 0 : 1;
   } finally {
     registry.stop();
+    remote.close();
   }
 }
 

@@ -19,6 +19,7 @@ const packages = [
   "docker-cli",
   "docker-registry",
   "docker.io",
+  "git",
   "iproute2",
   "netavark",
   "runc",

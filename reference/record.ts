@@ -8,6 +8,7 @@ import { startEngine } from "./engine.ts";
 import { enterPrivateMounts, mountPeers } from "./namespaces.ts";
 import { ensurePeers } from "./peers.ts";
 import { basesRecord, caseRecord, readRecord, type Versions, writeBases, writeRecord } from "./records.ts";
+import { makeRemote, serveRemoteIn } from "./remote.ts";
 import { type SessionProxy, startSessionProxy } from "./session-proxy.ts";
 
 /**
@@ -20,7 +21,7 @@ async function main(words: readonly string[]): Promise<void> {
   const peers = ensurePeers();
   const callsOnly = words.includes("--calls");
   const wanted = words.filter((word) => word !== "--calls");
-  const names = wanted.length > 0 ? wanted : caseNames();
+  const names = wanted.length > 0 ? wanted : caseNames({ remote: true });
   for (const name of names) readCase(name);
   const work = mountPeers(peers.root);
   const bases = makeBaseImages(join(work, "images"), dirname(peers.root));
@@ -28,11 +29,15 @@ async function main(words: readonly string[]): Promise<void> {
     containerdStore: true,
     registryImages: Object.fromEntries(bases.map(({ name }) => [name, `images/${name}`])),
   });
+  const fetches = names.some((name) => readCase(name).remote);
+  if (fetches) makeRemote(join(work, "remote"));
+  const remote = fetches ? await serveRemoteIn(engine.pid, join(work, "remote")) : undefined;
   const proxy = await startSessionProxy(join(work, "proxy.sock"), engine.socket);
   try {
     await recordAll(peers.root, work, proxy, bases, names, callsOnly);
   } finally {
     await engine.stop();
+    remote?.close();
     await proxy.close();
   }
 }
@@ -61,7 +66,9 @@ async function recordAll(
       process.stdout.write(`${name}: calls\n`);
       continue;
     }
-    const result = await buildx(root, work, proxy, request);
+    const built = await buildx(root, work, proxy, request);
+    // What git prints on its way is not a result.
+    const result = request.remote ? { ...built, logs: {} } : built;
     writeRecord(caseRecord({ name, context, result, calls, bases, versions, since }));
     const outcome = result.failure === undefined ? `${result.image?.layers.length} layers` : "an error";
     process.stdout.write(`${name}: ${result.vertices.length} vertices, ${outcome}\n`);

@@ -42,7 +42,7 @@ export function convertCopy(state: StageState, step: Step<CopyInstruction>): Sta
   for (const source of instruction.sources) {
     const kind = remoteKind(source);
     if (kind !== undefined)
-      throw invalid(`source can't be a ${kind} for COPY: ${shownUrl(source)}`, "use ADD");
+      throw invalid(`source can't be a ${kind} for COPY`, `use ADD for ${shownUrl(source)}`);
   }
   const from = instruction.from === undefined ? stage.build.mainContext : stage.source(step.original);
   return copyFiles(state, step, { ...instruction, keyword: "COPY", unpack: false, from });
