@@ -29,10 +29,12 @@ export function splitInstruction(
 export function splitOnSpace(span: Span, limit = Number.POSITIVE_INFINITY): Span[] {
   const pieces: Span[] = [];
   let from = 0;
-  for (const match of span.text.matchAll(separators)) {
-    if (pieces.length + 1 >= limit) break;
+  separators.lastIndex = 0;
+  while (pieces.length + 1 < limit) {
+    const match = separators.exec(span.text);
+    if (match === null) break;
     pieces.push(part(span, from, match.index));
-    from = match.index + match[0].length;
+    from = separators.lastIndex;
   }
   pieces.push(part(span, from, span.text.length));
   return pieces;
