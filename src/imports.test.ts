@@ -27,7 +27,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
   source: ["registry", "image", "layer", "snapshot", "content", "names", "llb", "config"],
   ops: ["llb", "solver", "source", "executor", "layer", "snapshot", "names", "session"],
   exporter: ["image", "layer", "snapshot", "content", "names", "registry"],
-  container: ["executor", "snapshot", "image", "names", "layer"],
+  container: ["executor", "snapshot", "content", "names", "layer"],
   cache: ["solver", "layer", "content", "names", "registry"],
   store: ["content", "names", "image", "layer", "snapshot", "cache"],
 };

@@ -1,2 +1,11 @@
-export { type RunDependencies, type RunOptions, runContainer } from "./run.ts";
+export { runAttached } from "./attach.ts";
+export { startDetached } from "./detached.ts";
+export { type ContainerImage, type ContainerOptions, createContainer } from "./draft.ts";
+export { type LogEntry, readLog } from "./log.ts";
+export { parsePublished, portText } from "./ports.ts";
+export { type RunDependencies, runContainer } from "./run.ts";
+export { parseSignal } from "./signals.ts";
+export { killContainer, signalContainer, stopContainer, waitForContainer } from "./stop.ts";
+export { type ContainerStore, openContainers } from "./store.ts";
+export type { Container, ContainerState } from "./types.ts";
 export { parseVolume, type Volume } from "./volume.ts";

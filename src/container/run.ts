@@ -1,134 +1,116 @@
-import { randomBytes } from "node:crypto";
 import { chmodSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { BuildError } from "../core/index.ts";
-import type { Executor, Mount, ProcessSpec } from "../executor/index.ts";
-import type { ContainerConfig } from "../image/index.ts";
+import type { Executor, Mount, ProcessIO, RunningStep } from "../executor/index.ts";
 import type { LayerStore } from "../layer/index.ts";
-import type { Snapshot } from "../snapshot/index.ts";
-import { prepareVolume, type Volume } from "./volume.ts";
-
-export interface RunOptions {
-  readonly snapshot: Snapshot;
-  /** Defaults from the image. */
-  readonly config: ContainerConfig;
-  /** Replaces the image's CMD when not empty. */
-  readonly command: readonly string[];
-  /** Replaces the image's ENTRYPOINT, and drops its CMD; an empty string means no entrypoint. */
-  readonly entrypoint?: string;
-  /** `K=V`, or `K` to pass on the caller's own value. */
-  readonly env?: readonly string[];
-  readonly workdir?: string;
-  readonly user?: string;
-  readonly hostname?: string;
-  readonly network?: ProcessSpec["network"];
-  readonly volumes?: readonly Volume[];
-  /** Hands the caller's stdin through; else it is empty. */
-  readonly interactive?: boolean;
-  /** Gives the process a terminal of its own. */
-  readonly tty?: boolean;
-}
+import type { TerminalSize } from "../sys/index.ts";
+import { openLog } from "./log.ts";
+import { claimPorts } from "./ports.ts";
+import type { ContainerStore } from "./store.ts";
+import type { Container } from "./types.ts";
 
 export interface RunDependencies {
+  readonly containers: ContainerStore;
   readonly layers: Pick<LayerStore, "directories">;
   readonly executor: Executor;
   readonly signal: AbortSignal;
 }
 
-const forwarded = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const;
-/** Asked to end this often, the caller means it. */
-const patience = 3;
+/** Who watches a container that runs. */
+export interface Watcher {
+  readonly onOutput?: (stream: 1 | 2, data: Uint8Array) => void;
+  /** Whether its input is this process's own stdin. Else an interactive container has an input that stays silent. */
+  readonly stdin?: boolean;
+  /** Size of the terminal, for a container with one. */
+  readonly size?: TerminalSize;
+  /** Called before its program runs. */
+  readonly onStart?: (step: RunningStep) => void;
+  /** Called once its program runs. */
+  readonly onProgram?: () => void;
+}
+
+const defaultSize: TerminalSize = { columns: 80, rows: 24 };
+/** How often it is looked for the program, until it is there. */
+const lookMs = 5;
 
 /**
- * Runs a program in a container made from an image, in the foreground, and returns its exit code. Input and output
- * are the caller's own; signals are passed on, the third request to end kills. What the program writes is thrown
- * away with the container.
+ * Runs a container in this process, to its end, and returns its exit code. Its state and its log say what becomes of it,
+ * also when this process is killed: then the container dies with it. Throws what kept it from starting.
  */
-export async function runContainer(options: RunOptions, dependencies: RunDependencies): Promise<number> {
-  const { executor, layers, signal } = dependencies;
-  const hostname = options.hostname ?? randomBytes(6).toString("hex");
-  const args = commandLine(options);
-  const lowers = await layers.directories(options.snapshot, signal);
-  const stop = { release: () => {} };
+export async function runContainer(
+  container: Container,
+  dependencies: RunDependencies,
+  watcher: Watcher = {},
+): Promise<number> {
+  const { containers, executor, layers, signal } = dependencies;
+  const held = await containers.occupy(container);
+  const started = Date.now();
+  let look: NodeJS.Timeout | undefined;
   try {
-    const { code } = await executor.run(
-      { lowers },
-      {
-        args,
-        env: environment(options, hostname),
-        cwd: options.workdir ?? (options.config.WorkingDir || "/"),
-        user: options.user ?? options.config.User ?? "",
-        network: options.network ?? "default",
-        hostname,
+    const ports = container.network === "isolated" ? await claimPorts(container.ports) : [];
+    const lowers = await layers.directories({ layers: container.layers }, signal);
+    const log = openLog(containers.path(container, "log"));
+    const running = { status: "running", started, ports } as const;
+    containers.setState(container, running);
+    const io: ProcessIO = {
+      stdin: watcher.stdin ? "inherit" : container.interactive ? "pipe" : "ignore",
+      ...(container.tty ? { terminal: watcher.size ?? defaultSize } : {}),
+      onOutput(stream, data) {
+        log.write(stream, data);
+        watcher.onOutput?.(stream, data);
       },
-      [hostnameFile(executor, hostname), ...(options.volumes ?? []).map(volumeMount)],
-      {
-        stdin: options.interactive ? "inherit" : "ignore",
-        stdout: "inherit",
-        tty: options.tty === true,
-        onStart: (forward) => {
-          stop.release = forwardSignals(forward, () => executor.kill());
-        },
+      onStart(step) {
+        watcher.onStart?.(step);
+        look = setInterval(() => {
+          const program = step.program();
+          if (program === undefined) return;
+          clearInterval(look);
+          containers.setState(container, { ...running, program });
+          watcher.onProgram?.();
+        }, lookMs);
       },
-      signal,
-    );
-    return code;
-  } finally {
-    stop.release();
-  }
-}
-
-function commandLine({ config, command, entrypoint }: RunOptions): string[] {
-  const ownEntrypoint =
-    entrypoint === undefined ? (config.Entrypoint ?? []) : entrypoint === "" ? [] : [entrypoint];
-  const defaults = entrypoint === undefined ? (config.Cmd ?? []) : [];
-  const args = [...ownEntrypoint, ...(command.length > 0 ? command : defaults)];
-  if (args.length > 0) return args;
-  throw new BuildError("invalid-argument", "no command to run", {
-    hint: "the image has neither ENTRYPOINT nor CMD: name a program after the image",
-  });
-}
-
-/** Docker's own variables, then the image's, then the caller's; of a name the last one counts. */
-function environment({ config, env = [], tty }: RunOptions, hostname: string): string[] {
-  const values = new Map<string, string>([["HOSTNAME", hostname]]);
-  if (tty) values.set("TERM", "xterm");
-  for (const entry of [...(config.Env ?? []), ...env]) {
-    const equals = entry.indexOf("=");
-    if (equals === 0 || entry === "")
-      throw new BuildError("invalid-argument", `invalid environment variable ${JSON.stringify(entry)}`, {
-        hint: "a variable reads like NAME=value",
-      });
-    if (equals > 0) values.set(entry.slice(0, equals), entry.slice(equals + 1));
-    else {
-      const own = process.env[entry];
-      if (own === undefined) values.delete(entry);
-      else values.set(entry, own);
+    };
+    try {
+      const root = { lowers, upper: containers.path(container, "upper") };
+      const spec = { ...container, hostname: hostnameOf(container), env: environment(container), ports };
+      const { code } = await executor.run(root, spec, mounts(containers, container), io, signal);
+      clearInterval(look);
+      containers.setState(container, { status: "exited", started, finished: Date.now(), exitCode: code });
+      return code;
+    } finally {
+      log.close();
     }
+  } catch (error) {
+    clearInterval(look);
+    containers.setState(container, {
+      status: "created",
+      exitCode: failedToStart,
+      error: (error as Error).message,
+    });
+    throw error;
+  } finally {
+    held.release();
+    if (container.autoRemove) containers.remove(container);
   }
-  return [...values].map(([name, value]) => `${name}=${value}`);
 }
 
-function hostnameFile(executor: Executor, hostname: string): Mount {
-  const source = join(executor.createUpper(), "hostname");
-  writeFileSync(source, `${hostname}\n`);
+/** Docker's exit code of a container that could not be made. */
+const failedToStart = 128;
+
+/** The name that a container has for itself. */
+export function hostnameOf({ hostname, id }: Container): string {
+  return hostname || id.slice(0, 12);
+}
+
+function environment(container: Container): string[] {
+  const own = container.env.some((entry) => entry.startsWith("HOSTNAME="));
+  return [...(own ? [] : [`HOSTNAME=${hostnameOf(container)}`]), ...container.env];
+}
+
+function mounts(containers: ContainerStore, container: Container): Mount[] {
+  const source = containers.path(container, "hostname");
+  writeFileSync(source, `${hostnameOf(container)}\n`);
   chmodSync(source, 0o644);
-  return { type: "bind", source, target: "/etc/hostname", readonly: true };
-}
-
-function volumeMount(volume: Volume): Mount {
-  return { type: "bind", ...prepareVolume(volume) };
-}
-
-function forwardSignals(forward: (signal: NodeJS.Signals) => void, kill: () => void): () => void {
-  let requests = 0;
-  const onSignal = (signal: NodeJS.Signals): void => {
-    const asksToEnd = signal === "SIGINT" || signal === "SIGTERM";
-    if (asksToEnd && ++requests >= patience) kill();
-    else forward(signal);
-  };
-  for (const signal of forwarded) process.on(signal, onSignal);
-  return () => {
-    for (const signal of forwarded) process.off(signal, onSignal);
-  };
+  return [
+    { type: "bind", source, target: "/etc/hostname", readonly: false },
+    ...container.volumes.map((volume) => ({ type: "bind", ...volume }) as const),
+  ];
 }

@@ -1,5 +1,5 @@
 import type { ChildProcess } from "node:child_process";
-import { catchesTerm, childrenOf, descendants, signalProcess } from "./process-tree.ts";
+import { catchesTerm, childrenOf, containedIn, programOf, signalProcess } from "./process-tree.ts";
 
 /** How a chain is stopped, and how a signal reaches what runs in it. */
 export interface ChainSignals {
@@ -8,6 +8,8 @@ export interface ChainSignals {
   kill(): void;
   /** Passes a signal on to the first process in the container. */
   forward(signal: NodeJS.Signals): void;
+  /** The first process in the container, once it runs its program. */
+  program(): number | undefined;
 }
 
 const graceMs = 10_000;
@@ -19,9 +21,10 @@ export function chainSignals(child: ChildProcess): ChainSignals {
   const alive = (): boolean =>
     child.pid !== undefined && child.exitCode === null && child.signalCode === null;
   const runtime = (): number | undefined => childrenOf(child.pid!)[0];
-  const contained = (): number[] => {
+  /** Without the runtime's helpers, such as what connects a network. */
+  const inContainer = (): number[] => {
     const pid = runtime();
-    return pid === undefined ? [] : descendants(pid);
+    return pid === undefined ? [] : containedIn(pid);
   };
   const kill = (): void => {
     clearInterval(timer);
@@ -36,16 +39,20 @@ export function chainSignals(child: ChildProcess): ChainSignals {
     terminate() {
       if (!alive() || timer !== undefined) return;
       const deadline = performance.now() + graceMs;
-      for (const pid of contained()) signalProcess(pid, "SIGTERM");
+      for (const pid of inContainer()) signalProcess(pid, "SIGTERM");
       const look = (): void => {
-        if (performance.now() > deadline || !contained().some(catchesTerm)) kill();
+        if (performance.now() > deadline || !inContainer().some(catchesTerm)) kill();
       };
       timer = setInterval(look, pollMs);
       look();
     },
     forward(signal) {
-      const pid = contained()[0];
+      const pid = inContainer()[0];
       if (pid !== undefined) signalProcess(pid, signal);
+    },
+    program() {
+      const pid = runtime();
+      return pid === undefined ? undefined : programOf(pid);
     },
   };
 }

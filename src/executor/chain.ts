@@ -5,6 +5,8 @@ import type { Duplex } from "node:stream";
 import { BuildError } from "../core/index.ts";
 import { makePipe } from "../sys/index.ts";
 import { type ChainSignals, chainSignals } from "./chain-signals.ts";
+import { openTerminal, type Terminal } from "./chain-terminal.ts";
+import { networkMark } from "./network.ts";
 import { type Tools, toolPath } from "./runtime.ts";
 import type { ProcessIO } from "./types.ts";
 
@@ -16,7 +18,7 @@ export interface ChainExit {
 }
 
 /** Where a chain's input comes from and its output goes: decided when it is made. */
-export type ChainStreams = Pick<ProcessIO, "stdin" | "stdout" | "tty">;
+export type ChainStreams = Pick<ProcessIO, "stdin" | "stdout" | "terminal">;
 
 /** One step's processes. They die with this process, however it dies. */
 export interface Chain extends ChainSignals {
@@ -25,6 +27,11 @@ export interface Chain extends ChainSignals {
    * goes to `onOutput`.
    */
   start(step: string, onOutput: NonNullable<ProcessIO["onOutput"]>, payload?: Uint8Array): void;
+  /** Waits until the start script says `mark`, one of its own; rejects when the chain ends before. */
+  said(mark: string): Promise<void>;
+  /** Says something to the start script that waits for it. */
+  tell(line: string): void;
+  readonly terminal: Terminal | undefined;
   readonly exited: Promise<ChainExit>;
   /** Whether the chain keeps this process from ending. */
   hold(yes: boolean): void;
@@ -50,25 +57,34 @@ const drainMs = 2_000;
 
 /** Starts a chain for the steps of a state directory; it waits for `start()`. */
 export function spawnChain(tools: Tools, directory: string, streams: ChainStreams): Chain {
-  const outputs = streams.stdout === "inherit" ? undefined : ([openOutput(1), openOutput(2)] as const);
-  const child = spawn(tools.setpriv, chainArguments(tools, directory), {
-    stdio: [streams.stdin, "ignore", "pipe", outputs?.[0].write ?? 1, outputs?.[1].write ?? 2],
-    // A session of its own: Ctrl-C reaches only the builder. A terminal must stay the controlling one.
-    detached: streams.tty !== true,
+  const { stdio, afterwards } = openStreams(streams);
+  const command = [tools.setpriv, ...chainArguments(tools, directory)];
+  // A session of its own: Ctrl-C reaches only the builder. With a terminal, that is what controls the session.
+  const ownSession = streams.terminal === undefined ? [] : [tools.setsid, "--ctty"];
+  const [program = "", ...args] = [...ownSession, ...command];
+  const child = spawn(program, args, {
+    stdio: [stdio[0], "ignore", "pipe", stdio[1], stdio[2]],
+    detached: streams.terminal === undefined,
     env: { PATH: toolPath(), LIBMOUNT_FORCE_MOUNT2: "always" },
   });
   let onOutput: NonNullable<ProcessIO["onOutput"]> = () => {};
-  const readers = (outputs ?? []).map((output) => output.read((stream, data) => onOutput(stream, data)));
+  const { readers, terminal } = afterwards((stream, data) => onOutput(stream, data));
   const control = controlChannel(child);
   return {
     start(step, listener, payload) {
       onOutput = listener;
       // A chain that cannot even say so ends, and its exit tells why.
-      void control.ready.then(() => {
-        control.write(`${step}\n`);
-        if (payload !== undefined && payload.length > 0) control.write(payload);
-      });
+      control.ready.then(
+        () => {
+          control.write(`${step}\n`);
+          if (payload !== undefined && payload.length > 0) control.write(payload);
+        },
+        () => {},
+      );
     },
+    said: (mark) => control.said(mark),
+    tell: (line) => control.write(`${line}\n`),
+    terminal,
     exited: exitOf(child, control, readers.map(closed)),
     hold(yes) {
       for (const each of [child, control.socket, ...readers]) {
@@ -77,6 +93,41 @@ export function spawnChain(tools: Tools, directory: string, streams: ChainStream
       }
     },
     ...chainSignals(child),
+  };
+}
+
+type Descriptor = number | "ignore" | "inherit" | "pipe";
+
+interface OpenStreams {
+  /** What the child has as stdin, stdout and stderr. */
+  readonly stdio: readonly [Descriptor, number, number];
+  /** Once the child has them: closes its ends here, and reads ours. */
+  afterwards(onData: NonNullable<ProcessIO["onOutput"]>): {
+    readonly readers: readonly Socket[];
+    readonly terminal?: Terminal;
+  };
+}
+
+function openStreams({ stdin, stdout = "events", terminal: size }: ChainStreams): OpenStreams {
+  if (size !== undefined) {
+    const { slave, read } = openTerminal(size);
+    return {
+      stdio: [slave, slave, slave],
+      afterwards(onData) {
+        const terminal = read((data) => onData(1, data));
+        return { readers: [terminal.socket], terminal };
+      },
+    };
+  }
+  if (stdout === "inherit") return { stdio: [stdin, 1, 2], afterwards: () => ({ readers: [] }) };
+  const outputs = [...(stdout === "events" ? [openOutput(1)] : []), openOutput(2)];
+  const given = [stdin, stdout].filter((end) => typeof end === "number");
+  return {
+    stdio: [stdin, stdout === "events" ? outputs[0]!.write : stdout, outputs.at(-1)!.write],
+    afterwards(onData) {
+      for (const descriptor of given) closeSync(descriptor);
+      return { readers: outputs.map((output) => output.read(onData)) };
+    },
   };
 }
 
@@ -113,6 +164,7 @@ interface ControlChannel {
   /** Node makes the child's descriptor 2 a socket, which goes both ways. */
   readonly socket: Socket;
   readonly ready: Promise<void>;
+  said(mark: string): Promise<void>;
   write(data: string | Uint8Array): void;
   /** Everything the chain said so far. */
   messages(): string;
@@ -124,13 +176,21 @@ function controlChannel(child: ChildProcess): ControlChannel {
   // The chain may be gone before it reads its word; its exit says so.
   socket.on("error", () => {});
   socket.setEncoding("utf8");
-  const ready = new Promise<void>((resolve) => {
-    socket.on("data", (text: string) => {
-      messages += text;
-      if (messages.startsWith(readyMark)) resolve();
+  const said = (mark: string): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const look = (): void => {
+        if (messages.includes(mark)) resolve();
+      };
+      socket.on("data", look);
+      socket.once("close", () => reject(new BuildError("aborted", "the step ended before it was set up")));
+      look();
     });
+  socket.on("data", (text: string) => {
+    messages += text;
   });
-  return { socket, ready, write: (data) => void socket.write(data), messages: () => messages };
+  const ready = said(readyMark);
+  ready.catch(() => {});
+  return { socket, ready, said, write: (data) => void socket.write(data), messages: () => messages };
 }
 
 function exitOf(
@@ -144,7 +204,11 @@ function exitOf(
     );
     child.on("exit", async (code, signal) => {
       await Promise.race([Promise.all([...ended, closed(control.socket)]), delay(drainMs)]);
-      const [before = "", after] = control.messages().replace(readyMark, "").split(mountedMark);
+      const [before = "", after] = control
+        .messages()
+        .replace(readyMark, "")
+        .replace(networkMark, "")
+        .split(mountedMark);
       const killed = signal === "SIGKILL" || (after !== undefined && killedMark.test(after));
       resolve({
         code: killed ? 137 : (code ?? 128 + signalNumber(signal)),

@@ -5,12 +5,13 @@ import type { Chain, ChainExit } from "./chain.ts";
 import { type ChainPool, openChainPool } from "./chain-pool.ts";
 import { endOfStep } from "./exit-code.ts";
 import { cgroupMode, requireRoot, requireUpperSupport, seccompAvailable } from "./host.ts";
+import { networkMark, publishThroughSlirp } from "./network.ts";
 import { defaultCapabilities } from "./privileges.ts";
 import { detectRuntime, detectTools } from "./runtime.ts";
 import { defaultSeccomp } from "./seccomp.ts";
 import { seccompCache } from "./seccomp-cache.ts";
 import { openStateDir, sweep } from "./state-dir.ts";
-import { type Host, type PreparedStep, prepareStep, usesCgroups } from "./step.ts";
+import { type Host, type PreparedStep, prepareBeside, prepareStep, usesCgroups } from "./step.ts";
 import type { Executor, ExitStatus, Mount, ProcessIO, ProcessSpec, RootMount } from "./types.ts";
 
 export interface ExecutorOptions {
@@ -50,6 +51,8 @@ export async function createExecutor(options: ExecutorOptions): Promise<Executor
     createUpper: () => state.create("upper").path,
     run: (root, process, mounts, io, signal) =>
       runStep(host, chains, running, { root, process, mounts, io, signal }),
+    runBeside: (root, command, io, signal) =>
+      follow(host, chains, running, io, signal, () => prepareBeside(host, root, command)),
     kill: () => {
       for (const chain of running) chain.kill();
     },
@@ -68,13 +71,23 @@ interface StepRequest {
   readonly signal: AbortSignal;
 }
 
-async function runStep(
+function runStep(
   host: Host,
   chains: ChainPool,
   running: Set<Chain>,
-  request: StepRequest,
+  { root, process, mounts, io, signal }: StepRequest,
 ): Promise<ExitStatus> {
-  const { io, signal } = request;
+  return follow(host, chains, running, io, signal, () => prepareStep(host, root, process, mounts, io));
+}
+
+async function follow(
+  host: Host,
+  chains: ChainPool,
+  running: Set<Chain>,
+  io: ProcessIO,
+  signal: AbortSignal,
+  prepare: () => PreparedStep,
+): Promise<ExitStatus> {
   throwIfAborted(signal);
   const chain = chains.take(io);
   const errors = errorTail();
@@ -85,7 +98,7 @@ async function runStep(
   let step: PreparedStep;
   try {
     // Written to disk while the chain's programs are loaded.
-    step = prepareStep(host, request.root, request.process, request.mounts, io);
+    step = prepare();
     chain.start(
       step.name,
       (stream, data) => {
@@ -96,7 +109,13 @@ async function runStep(
     );
     // After this one is on its way: making a process blocks for a while.
     setImmediate(chains.prepare);
-    io.onStart?.((name) => chain.forward(name));
+    if (step.slirp !== undefined) await connectSlirp(chain, step.slirp);
+    io.onStart?.({
+      forward: (name) => chain.forward(name),
+      program: () => chain.program(),
+      type: (data) => chain.terminal?.type(data),
+      resize: (size) => chain.terminal?.resize(size),
+    });
     exit = await chain.exited;
   } catch (error) {
     chain.kill();
@@ -114,16 +133,28 @@ async function runStep(
   throw new BuildError("internal", `${host.runtime.path} cannot run a step: ${end.runtimeError}`);
 }
 
+/** When slirp4netns does not come up, the exit of the chain says why. */
+async function connectSlirp(
+  chain: Chain,
+  { socket, ports }: NonNullable<PreparedStep["slirp"]>,
+): Promise<void> {
+  try {
+    await chain.said(networkMark);
+  } catch {
+    return;
+  }
+  await publishThroughSlirp(socket, ports);
+  chain.tell("connected");
+}
+
 function throwIfAborted(signal: AbortSignal): void {
   if (signal.aborted) throw new BuildError("canceled", "canceled", { cause: signal.reason });
 }
 
 function setupFailed(exit: ChainExit): BuildError {
-  return new BuildError(
-    "internal",
-    `cannot set up the root filesystem of a step: ${exit.setupError || `exit code ${exit.code}`}`,
-    { hint: "the kernel's log (dmesg) may say more" },
-  );
+  return new BuildError("internal", `cannot set up a step: ${exit.setupError || `exit code ${exit.code}`}`, {
+    hint: "the kernel's log (dmesg) may say more",
+  });
 }
 
 /** The last bytes of what a step printed on stderr. */

@@ -1,6 +1,7 @@
 export { type Diagnosis, diagnose } from "./diagnose.ts";
 export { cannotEmulate, emulationOf, emulatorMounts } from "./emulation.ts";
 export { createExecutor, type ExecutorOptions } from "./executor.ts";
+export { detectNetworkTool, type NetworkTool, type PublishedPort } from "./network.ts";
 export { findTool } from "./runtime.ts";
 export type * from "./types.ts";
 export { UnknownUserError } from "./users.ts";

@@ -14,9 +14,20 @@ const publicServers = ["8.8.8.8", "8.8.4.4", "2001:4860:4860::8888", "2001:4860:
 /** What `--add-host` calls the machine that builds. */
 const hostGateway = "host-gateway";
 
-/** Text of the step's /etc/hosts. Steps share the machine's network, so it is on the loopback address for them. */
-export function hostsFile(hostname: string, extra: ProcessSpec["extraHosts"] = []): string {
-  const lines = [`127.0.0.1\tlocalhost ${hostname}`, "::1\tlocalhost ip6-localhost ip6-loopback"];
+/**
+ * Text of the step's /etc/hosts. `address` is the step's own on its network, where it has one. Steps that share the machine's network
+ * have that machine on the loopback address.
+ */
+export function hostsFile(
+  hostname: string,
+  extra: ProcessSpec["extraHosts"] = [],
+  address: string | undefined = undefined,
+): string {
+  const lines = [
+    address === undefined ? `127.0.0.1\tlocalhost ${hostname}` : "127.0.0.1\tlocalhost",
+    "::1\tlocalhost ip6-localhost ip6-loopback",
+  ];
+  if (address !== undefined) lines.push(`${address}\t${hostname}`);
   for (const { host, ip } of extra) lines.push(`${ip === hostGateway ? "127.0.0.1" : ip}\t${host}`);
   return `${lines.join("\n")}\n`;
 }
@@ -31,6 +42,12 @@ export function resolvConf(sharesHostNetwork: boolean): string {
   const servers = nameservers(own);
   const stubbed = servers.length === 1 && servers[0] === resolvedStub;
   return withoutLoopback(stubbed ? readIfPresent(resolvedConf) : own);
+}
+
+/** A resolv.conf with another name server; search domains and options stay. */
+export function withNameserver(text: string, server: string): string {
+  const kept = text.split("\n").filter((line) => line !== "" && nameservers(line).length === 0);
+  return `${[...kept, `nameserver ${server}`].join("\n")}\n`;
 }
 
 function readIfPresent(path: string): string {

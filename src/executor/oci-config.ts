@@ -1,3 +1,4 @@
+import type { TerminalSize } from "../sys/index.ts";
 import { type CgroupMode, cgroupNamespaces } from "./host.ts";
 import { capabilitySets, insecureDevices } from "./privileges.ts";
 import type { OciRlimit } from "./rlimits.ts";
@@ -21,10 +22,11 @@ export interface ConfigInput {
   readonly cwd: string;
   readonly user: ProcessUser;
   readonly hostname: string;
-  readonly terminal: boolean;
+  readonly terminal: TerminalSize | undefined;
   /** Every capability and device, nothing of /proc and /sys hidden. */
   readonly insecure: boolean;
-  readonly network: "host" | "none";
+  /** A path is that of a network namespace. */
+  readonly network: "host" | "none" | { readonly path: string };
   /** Beside those that every step has. */
   readonly mounts: readonly OciMount[];
   readonly rlimits: readonly OciRlimit[];
@@ -49,7 +51,10 @@ export function ociConfig(input: ConfigInput): Record<string, unknown> {
   return {
     ociVersion: "1.0.2",
     process: {
-      terminal: input.terminal,
+      terminal: input.terminal !== undefined,
+      ...(input.terminal === undefined
+        ? {}
+        : { consoleSize: { width: input.terminal.columns, height: input.terminal.rows } }),
       user: {
         uid: input.user.uid,
         gid: input.user.gid,
@@ -100,11 +105,11 @@ function completeEnv(env: readonly string[], home: string): string[] {
   return [...env, ...(has("PATH") ? [] : [defaultPath]), ...(has("HOME") ? [] : [`HOME=${home}`])];
 }
 
-function namespaces(input: ConfigInput): { type: string }[] {
-  const types = ["pid", "ipc", "uts", "mount"];
-  if (input.network === "none") types.push("network");
-  if (input.cgroupsPath !== undefined && cgroupNamespaces(input.cgroups)) types.push("cgroup");
-  return types.map((type) => ({ type }));
+function namespaces(input: ConfigInput): { type: string; path?: string }[] {
+  const own = input.cgroupsPath !== undefined && cgroupNamespaces(input.cgroups) ? ["cgroup"] : [];
+  const named = ["pid", "ipc", "uts", "mount", ...own].map((type) => ({ type }));
+  if (input.network === "host") return named;
+  return [...named, { type: "network", ...(input.network === "none" ? {} : input.network) }];
 }
 
 function systemMounts(input: ConfigInput): OciMount[] {

@@ -22,6 +22,38 @@ export function childrenOf(pid: number): number[] {
   return children;
 }
 
+/** Descendants of a container runtime that are in a pid namespace below its own, parents first. */
+export function containedIn(runtime: number): number[] {
+  const depth = describe(runtime)?.depth ?? 0;
+  return descendants(runtime).filter((pid) => (describe(pid)?.depth ?? 0) > depth);
+}
+
+/**
+ * The first descendant of a container runtime that is in a pid namespace below the runtime's own: the container's first
+ * process. Undefined until that runs the program it was made for.
+ */
+export function programOf(runtime: number): number | undefined {
+  const own = describe(runtime);
+  if (own === undefined) return undefined;
+  for (const pid of descendants(runtime)) {
+    const found = describe(pid);
+    if (found === undefined || found.depth <= own.depth) continue;
+    return found.name === own.name || /^(crun|runc)(:|$)/.test(found.name) ? undefined : pid;
+  }
+  return undefined;
+}
+
+/** Name of a process, and in how many pid namespaces it is. */
+function describe(pid: number): { readonly name: string; readonly depth: number } | undefined {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, "latin1");
+    const ids = /^NSpid:(.*)$/m.exec(status)?.[1]?.trim().split(/\s+/) ?? [];
+    return { name: /^Name:\t(.*)$/m.exec(status)?.[1] ?? "", depth: ids.length };
+  } catch {
+    return undefined;
+  }
+}
+
 /** Whether a living process has a handler for SIGTERM, that is, wants to clean up. */
 export function catchesTerm(pid: number): boolean {
   try {

@@ -83,6 +83,7 @@ async function identify(path: string): Promise<Pick<Runtime, "kind" | "version">
 export interface Tools {
   readonly setpriv: string;
   readonly unshare: string;
+  readonly setsid: string;
   readonly sh: string;
 }
 
@@ -96,5 +97,5 @@ export function detectTools(): Tools {
     });
   };
   need("mount");
-  return { setpriv: need("setpriv"), unshare: need("unshare"), sh: need("sh") };
+  return { setpriv: need("setpriv"), unshare: need("unshare"), setsid: need("setsid"), sh: need("sh") };
 }

@@ -5,7 +5,17 @@ import { cgroupParentOf } from "./cgroup-parent.ts";
 import type { CgroupMode } from "./host.ts";
 import { createMountPoints, createWorkingDirectory, systemMountPoints } from "./mount-points.ts";
 import { overlayOptions, prepareMount, topmostFirst } from "./mounts.ts";
-import { defaultHostname, hostsFile, resolvConf } from "./network-files.ts";
+import {
+  addressOf,
+  detectNetworkTool,
+  type NetworkTool,
+  namespaceFile,
+  networkScript,
+  type PublishedPort,
+  resolverOf,
+  slirpSocket,
+} from "./network.ts";
+import { defaultHostname, hostsFile, resolvConf, withNameserver } from "./network-files.ts";
 import { ociConfig } from "./oci-config.ts";
 import { makeDirectory, writePlainFile } from "./plain-files.ts";
 import { deliverPrivately, type PrivateFile, privateDirectory } from "./private-files.ts";
@@ -34,6 +44,8 @@ export interface PreparedStep {
   readonly name: string;
   /** What its start script reads from the control channel. */
   readonly payload: Uint8Array;
+  /** Ports to be published through a slirp4netns that runs by then. */
+  readonly slirp?: { readonly socket: string; readonly ports: readonly PublishedPort[] };
   /** What the runtime itself reported. */
   runtimeLog(): string;
   /** After the last process is gone and `runtimeLog` was read. */
@@ -53,12 +65,7 @@ export function prepareStep(
   mounts: readonly Mount[],
   io: ProcessIO,
 ): PreparedStep {
-  const step = host.state.create("step");
-  const topFirst = topmostFirst(root.lowers);
-  if (topFirst.length >= largestStack) throw tooManyLayers(topFirst.length);
-  const upper = root.upper ?? makeDirectory(join(step.path, "u"));
-  const inside = (name: string): string => join(step.path, name);
-  for (const name of ["w", "m", "p"]) makeDirectory(inside(name));
+  const { step, inside, upper, topFirst, mount: rootMount } = layOutRoot(host, root);
 
   const id = containerId(host.state.id, step.name);
   const secret = process.secretEnv?.length || mounts.some(({ type }) => type === "secret");
@@ -74,9 +81,10 @@ export function prepareStep(
     : host.seccomp?.({ stepDir: step.path, runtimeState: join(runtimeRoot, id) });
 
   const { isOpaque } = host;
+  const all = [upper, ...topFirst];
   const user = resolveUser(process.user, {
-    passwd: readInLowers(topFirst, "/etc/passwd", isOpaque),
-    group: readInLowers(topFirst, "/etc/group", isOpaque),
+    passwd: readInLowers(all, "/etc/passwd", isOpaque),
+    group: readInLowers(all, "/etc/group", isOpaque),
   });
   const parent = cgroupParentOf(process.cgroupParent, host);
   const ownCgroup = parent !== stepsCgroup || usesCgroups(host.runtime, host.cgroups);
@@ -89,8 +97,10 @@ export function prepareStep(
     isOpaque,
   );
   const hostname = process.hostname || defaultHostname;
-  writePlainFile(inside("hosts"), hostsFile(hostname, process.extraHosts));
-  writePlainFile(inside("resolv.conf"), resolvConf(process.network !== "none"));
+  const isolated = process.network === "isolated" ? detectNetworkTool() : undefined;
+  const address = isolated === undefined ? undefined : addressOf(isolated);
+  writePlainFile(inside("hosts"), hostsFile(hostname, process.extraHosts, address));
+  writePlainFile(inside("resolv.conf"), resolverFile(process.network, isolated));
   const config = ociConfig({
     rootfs: inside("m"),
     args: process.args,
@@ -98,9 +108,9 @@ export function prepareStep(
     cwd,
     user,
     hostname,
-    terminal: io.tty === true,
+    terminal: io.terminal,
     insecure,
-    network: process.network === "none" ? "none" : "host",
+    network: isolated ? { path: inside(namespaceFile) } : process.network === "none" ? "none" : "host",
     mounts: extra.map((mount) => mount.oci),
     rlimits: rlimits(process.ulimits, io.onWarning ?? (() => {})),
     hostsFile: inside("hosts"),
@@ -119,23 +129,24 @@ export function prepareStep(
     : undefined;
   if (delivery === undefined) writeFileSync(inside("config.json"), JSON.stringify(config), { mode: 0o600 });
 
-  const lowers = [`${step.name}/p`, ...topFirst.map(link)];
-  const short = relative(host.state.path, upper);
-  if (short.startsWith("..")) symlinkSync(upper, inside("l"));
-  const rootMount: OverlayMount = {
-    options: overlayOptions(lowers, short.startsWith("..") ? `${step.name}/l` : short, `${step.name}/w`),
-    target: `${step.name}/m`,
-  };
   const start = startScript({
     mounts: [rootMount, ...extra.flatMap((mount) => mount.overlay ?? [])],
-    ...(delivery === undefined ? {} : { before: delivery.script }),
+    before: [
+      ...(delivery?.script ?? []),
+      ...(isolated ? networkScript(isolated, step.name, process.ports ?? []) : []),
+    ],
     command: runtimeCommand(host, { root: runtimeRoot, log, bundle, id, ownCgroup }),
     hideUnifiedCgroup: host.cgroups === "hybrid" && host.runtime.kind === "crun",
   });
   writeFileSync(inside("start.sh"), start, { mode: 0o600 });
+  const slirp = isolated?.kind === "slirp4netns" && {
+    socket: inside(slirpSocket),
+    ports: process.ports ?? [],
+  };
   return {
     name: step.name,
     payload: delivery?.payload ?? noBytes,
+    ...(slirp ? { slirp } : {}),
     runtimeLog: () => readIfPresent(log),
     finish() {
       setting?.finish();
@@ -146,6 +157,54 @@ export function prepareStep(
 
 function configFile(config: Record<string, unknown>): PrivateFile {
   return { name: "config.json", content: Buffer.from(JSON.stringify(config)), uid: 0, gid: 0, mode: 0o600 };
+}
+
+/** Lays out a root filesystem for a program of the machine: it is only mounted, and nothing in it is made. */
+export function prepareBeside(
+  host: Host,
+  root: RootMount,
+  command: (rootfs: string) => readonly string[],
+): PreparedStep {
+  const { step, inside, mount } = layOutRoot(host, root);
+  const start = startScript({ mounts: [mount], command: command(inside("m")), hideUnifiedCgroup: false });
+  writeFileSync(inside("start.sh"), start, { mode: 0o600 });
+  return {
+    name: step.name,
+    payload: noBytes,
+    runtimeLog: () => "",
+    finish: () => setImmediate(removeStep, step.path),
+  };
+}
+
+interface LaidOutRoot {
+  readonly step: { readonly name: string; readonly path: string };
+  inside(name: string): string;
+  readonly upper: string;
+  /** The lower layers, topmost first. */
+  readonly topFirst: readonly string[];
+  readonly mount: OverlayMount;
+}
+
+function layOutRoot(host: Host, root: RootMount): LaidOutRoot {
+  const step = host.state.create("step");
+  const topFirst = topmostFirst(root.lowers);
+  if (topFirst.length >= largestStack) throw tooManyLayers(topFirst.length);
+  const inside = (name: string): string => join(step.path, name);
+  const upper = root.upper ?? makeDirectory(inside("u"));
+  for (const name of ["w", "m", "p"]) makeDirectory(inside(name));
+  const lowers = [`${step.name}/p`, ...topFirst.map(host.state.link)];
+  const short = relative(host.state.path, upper);
+  const isElsewhere = short.startsWith("..");
+  if (isElsewhere) symlinkSync(upper, inside("l"));
+  const options = overlayOptions(lowers, isElsewhere ? `${step.name}/l` : short, `${step.name}/w`);
+  return { step, inside, upper, topFirst, mount: { options, target: `${step.name}/m` } };
+}
+
+function resolverFile(network: ProcessSpec["network"], isolated: NetworkTool | undefined): string {
+  const own = isolated === undefined ? undefined : resolverOf(isolated);
+  return own === undefined
+    ? resolvConf(network === "default" || network === "host")
+    : withNameserver(resolvConf(true), own);
 }
 
 /**

@@ -1,3 +1,6 @@
+import type { TerminalSize } from "../sys/index.ts";
+import type { PublishedPort } from "./network.ts";
+
 /** A process in a sandbox, as an image's configuration and a RUN describe it. */
 export interface ProcessSpec {
   readonly args: readonly string[];
@@ -9,7 +12,10 @@ export interface ProcessSpec {
   readonly cwd: string;
   /** `user[:group]`, names or ids, looked up in the root filesystem's passwd and group. Empty: root. */
   readonly user: string;
-  readonly network: "default" | "none" | "host";
+  /** `default` and `host` share the machine's network; `isolated` reaches out, and is reached by published ports only. */
+  readonly network: "default" | "none" | "host" | "isolated";
+  /** Only with an isolated network. */
+  readonly ports?: readonly PublishedPort[];
   /** Without the sandbox's limits: every capability of this process, its devices, no filter of system calls. */
   readonly insecure?: boolean;
   /** Control group that the process's own is made in. */
@@ -60,15 +66,34 @@ export interface RootMount {
 export interface ProcessIO {
   /** Called for every piece of output, in order per stream. */
   readonly onOutput?: (stream: 1 | 2, data: Uint8Array) => void;
-  /** `ignore` is an empty stdin; `inherit` hands the caller's own descriptors through. */
-  readonly stdin: "ignore" | "inherit";
-  /** With `inherit`, output goes straight to the caller's stdout and stderr. */
-  readonly stdout?: "events" | "inherit";
-  readonly tty?: boolean;
+  /**
+   * `ignore` is an empty stdin; `inherit` hands the caller's own descriptor through; `pipe` stays open, and nothing
+   * comes of it; a number is an open file, which is closed here. Without meaning where there is a terminal.
+   */
+  readonly stdin: "ignore" | "inherit" | "pipe" | number;
+  /**
+   * With `inherit`, output goes straight to the caller's stdout and stderr. A number is an open file that
+   * stdout alone goes to; it is closed here.
+   */
+  readonly stdout?: "events" | "inherit" | number;
+  /** Gives the process a terminal of its own. What it prints comes as stream 1. */
+  readonly terminal?: TerminalSize;
   /** Told what could not be done exactly as asked. */
   readonly onWarning?: (message: string) => void;
-  /** Called once the chain of processes exists, with a way to pass signals on to the first process in it. */
-  readonly onStart?: (forward: (signal: NodeJS.Signals) => void) => void;
+  /** Called once the chain of processes exists. */
+  readonly onStart?: (step: RunningStep) => void;
+}
+
+/** What can be done with a step that runs. */
+export interface RunningStep {
+  /** Passes a signal on to the first process in the container. */
+  forward(signal: NodeJS.Signals): void;
+  /** The first process in the container, once it runs the program that was asked for. */
+  program(): number | undefined;
+  /** Types into the terminal; nothing where there is none. */
+  type(data: Uint8Array): void;
+  /** Tells the terminal how large it is shown. */
+  resize(size: TerminalSize): void;
 }
 
 /** How a process ended. */
@@ -95,6 +120,16 @@ export interface Executor {
     process: ProcessSpec,
     mounts: readonly Mount[],
     io: ProcessIO,
+    signal: AbortSignal,
+  ): Promise<ExitStatus>;
+  /**
+   * Runs a program of the machine, not of the container, beside a mounted root filesystem that nothing runs in.
+   * `command` gets the path of the mount, which only that program sees, and must not trust what it finds there.
+   */
+  runBeside(
+    root: RootMount,
+    command: (rootfs: string) => readonly string[],
+    io: Pick<ProcessIO, "onOutput" | "stdin" | "stdout">,
     signal: AbortSignal,
   ): Promise<ExitStatus>;
   /** Kills every process that still runs, without grace: what a second Ctrl-C asks for. */

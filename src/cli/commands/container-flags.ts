@@ -1,0 +1,189 @@
+import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
+import { type ContainerOptions, parsePublished, parseVolume, type Volume } from "../../container/index.ts";
+import { BuildError, toBuildError } from "../../core/index.ts";
+import type { Call, Flag } from "../command.ts";
+import { rootFlag } from "./common.ts";
+
+const later = "it comes with a later version";
+
+/** What `run` and `create` take beside an image and a command. */
+export const containerFlags: readonly Flag[] = [
+  { name: "name", value: "NAME", help: "name of the container" },
+  { name: "rm", help: "remove the container when it ends" },
+  {
+    name: "env",
+    short: "e",
+    value: "K=V",
+    many: true,
+    help: "environment variable; K alone passes on the caller's",
+  },
+  { name: "env-file", value: "FILE", many: true, help: "file of environment variables, one in a line" },
+  { name: "workdir", short: "w", value: "DIR", help: "working directory" },
+  { name: "user", short: "u", value: "USER", help: "user[:group], names or numbers" },
+  {
+    name: "volume",
+    short: "v",
+    value: "HOST:DIR",
+    many: true,
+    help: "directory or file of the host; :ro for read-only",
+  },
+  { name: "mount", value: "SPEC", many: true, help: "type=bind,source=…,target=…[,readonly]" },
+  { name: "entrypoint", value: "PROGRAM", help: "instead of the image's ENTRYPOINT" },
+  { name: "interactive", short: "i", help: "keep standard input open" },
+  { name: "tty", short: "t", help: "give the program a terminal" },
+  { name: "hostname", short: "h", value: "NAME", help: "host name in the container" },
+  { name: "add-host", value: "HOST:IP", many: true, help: "line for /etc/hosts" },
+  {
+    name: "publish",
+    short: "p",
+    value: "PORT",
+    many: true,
+    help: "[[IP:]HOST:]CONTAINER[/udp]: port of the host that leads to one of the container",
+  },
+  {
+    name: "publish-all",
+    short: "P",
+    help: "publish every port that the image exposes, on free ports of the host",
+  },
+  {
+    name: "network",
+    value: "MODE",
+    help: "default, bridge, none or host",
+  },
+  { name: "label", short: "l", value: "K=V", many: true, help: "label of the container" },
+  { name: "init", help: "put a small first process (tini) in front of the program" },
+  { name: "stop-signal", value: "SIGNAL", help: "what stop sends, instead of the image's STOPSIGNAL" },
+  { name: "stop-timeout", value: "SECONDS", help: "how long stop waits before it kills (default: 10)" },
+  { name: "platform", value: "OS/ARCH", help: "platform of the image" },
+  rootFlag,
+  { name: "read-only", help: "", refused: later },
+  { name: "memory", short: "m", value: "", help: "", refused: later },
+  { name: "cpus", value: "", help: "", refused: later },
+  { name: "cap-add", value: "", many: true, help: "", refused: later },
+  { name: "cap-drop", value: "", many: true, help: "", refused: later },
+  { name: "privileged", help: "", refused: "programs run in a sandbox", accepted: ["false"] },
+  { name: "security-opt", value: "", many: true, help: "", refused: later },
+  { name: "restart", value: "", help: "", refused: "nothing watches over containers", accepted: ["no"] },
+];
+
+/** What the flags say, for `createContainer`. */
+export function containerOptions(call: Call): Omit<ContainerOptions, "command"> {
+  const given = <K extends keyof ContainerOptions>(key: K, flag: string): Partial<ContainerOptions> => {
+    const value = call.get(flag);
+    return value === undefined ? {} : { [key]: value };
+  };
+  return {
+    ...given("name", "name"),
+    ...given("workdir", "workdir"),
+    ...given("user", "user"),
+    ...given("entrypoint", "entrypoint"),
+    ...given("hostname", "hostname"),
+    ...given("stopSignal", "stop-signal"),
+    ...timeoutOption(call),
+    ...networkOption(call),
+    env: [...call.all("env-file").flatMap(readEnvFile), ...call.all("env")],
+    volumes: [...call.all("volume").map((text) => parseVolume(text)), ...call.all("mount").map(parseMount)],
+    ports: call.all("publish").flatMap(parsePublished),
+    publishAll: call.is("publish-all"),
+    extraHosts: call.all("add-host").map(parseHost),
+    labels: Object.fromEntries(call.all("label").map(splitLabel)),
+    interactive: call.is("interactive"),
+    tty: call.is("tty"),
+    autoRemove: call.is("rm"),
+  };
+}
+
+function timeoutOption(call: Call): Partial<ContainerOptions> {
+  const text = call.get("stop-timeout");
+  return text === undefined ? {} : { stopTimeout: secondsOf(text, "stop-timeout") };
+}
+
+/** A number of seconds; -1 means for ever. */
+export function secondsOf(text: string, flag: string): number {
+  if (/^(-1|\d{1,9})$/.test(text)) return Number(text);
+  throw new BuildError("invalid-argument", `--${flag} ${text}: a number of seconds, or -1 to wait for ever`);
+}
+
+const networks = { default: "default", bridge: "isolated", none: "none", host: "host" } as const;
+
+function networkOption(call: Call): Partial<ContainerOptions> {
+  const text = call.get("network");
+  if (text === undefined) return {};
+  const network = networks[text as keyof typeof networks];
+  if (network === undefined)
+    throw new BuildError("invalid-argument", `network ${text} not found: default, bridge, none or host`, {
+      hint: "networks with a name are not supported",
+    });
+  return { network };
+}
+
+/** As docker reads it: blank lines and comments are skipped, a name alone passes on the caller's value. */
+function readEnvFile(file: string): string[] {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    const { code, message } = toBuildError(error);
+    throw new BuildError(code, `--env-file: ${message}`, { cause: error });
+  }
+  return text
+    .replace(/^\ufeff/, "")
+    .split(/\r?\n/)
+    .map((line) => line.trimStart())
+    .filter((line) => line !== "" && !line.startsWith("#"))
+    .map((line) => {
+      const name = line.split("=", 1)[0] ?? "";
+      if (name === "" || /\s/.test(name))
+        throw new BuildError(
+          "invalid-argument",
+          `${file}: variable ${JSON.stringify(name)} contains whitespaces`,
+        );
+      return line;
+    });
+}
+
+/** `type=bind,source=/a,target=/b,readonly`. */
+function parseMount(text: string): Volume {
+  const fields = new Map(
+    text.split(",").map((field) => {
+      const [key = "", ...value] = field.split("=");
+      return [key.toLowerCase(), value.join("=")] as const;
+    }),
+  );
+  const take = (...names: string[]): string | undefined => {
+    const name = names.find((one) => fields.has(one));
+    const value = name === undefined ? undefined : fields.get(name);
+    for (const one of names) fields.delete(one);
+    return value;
+  };
+  const type = take("type") ?? "volume";
+  if (type !== "bind")
+    throw new BuildError("unimplemented", `--mount type=${type} is not supported`, {
+      hint: "type=bind mounts a directory or file of the host",
+    });
+  const [source = "", target = "", readonly] = [
+    take("source", "src"),
+    take("target", "destination", "dst"),
+    take("readonly", "ro"),
+  ];
+  const [stranger] = fields.keys();
+  if (stranger !== undefined)
+    throw new BuildError("invalid-argument", `--mount ${text}: unexpected key '${stranger}'`);
+  const isReadonly = readonly !== undefined && !/^(false|0)$/.test(readonly);
+  return parseVolume(`${source}:${target}${isReadonly ? ":ro" : ""}`);
+}
+
+function parseHost(text: string): { host: string; ip: string } {
+  const [, host = "", ip = ""] = /^([^:=]+)[:=]\[?([^\]]+)\]?$/.exec(text) ?? [];
+  if (isIP(ip) !== 0) return { host, ip };
+  throw new BuildError("invalid-argument", `invalid IP address in add-host: ${JSON.stringify(text)}`, {
+    hint: "a host reads like name:192.0.2.7",
+  });
+}
+
+function splitLabel(text: string): [string, string] {
+  const [key = "", ...value] = text.split("=");
+  if (key === "") throw new BuildError("invalid-argument", `invalid label: ${text}`);
+  return [key, value.join("=")];
+}

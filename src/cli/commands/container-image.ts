@@ -1,0 +1,81 @@
+import {
+  type Container,
+  type ContainerImage,
+  type ContainerStore,
+  createContainer,
+  openContainers,
+} from "../../container/index.ts";
+import { BuildError, digestOf, hostPlatform, type ImageConfig } from "../../core/index.ts";
+import { findTool } from "../../executor/index.ts";
+import { openLease } from "../../names/index.ts";
+import { openRegistry } from "../../registry/index.ts";
+import { resolveDockerImage } from "../../source/index.ts";
+import type { Store } from "../../store/index.ts";
+import type { Call } from "../command.ts";
+import { platformOf } from "./common.ts";
+import { containerOptions } from "./container-flags.ts";
+
+/** Makes the container that `run` and `create` were asked for, from an image of the store or of its registry. */
+export async function makeContainer(
+  call: Call,
+  store: Store,
+  signal: AbortSignal,
+): Promise<{ container: Container; containers: ContainerStore }> {
+  const [name = "", ...command] = call.args;
+  const options = { ...containerOptions(call), ...(call.is("init") ? { init: findInit() } : {}), command };
+  const containers = openContainers(store.root);
+  // From here until the container names it, the lease keeps the image.
+  const lease = openLease(store.root);
+  const registry = openRegistry();
+  try {
+    await lease.begin();
+    const image = await findImage(name, call, store, registry, signal);
+    const here = await lease.hold(
+      image.snapshot.layers.map((id) => `layer:${id}` as const),
+      () => image.snapshot.layers.every((id) => store.layers.record(id) !== undefined),
+    );
+    if (!here) throw new BuildError("aborted", `${name} was removed just now`);
+    return { container: await createContainer(containers, image, options), containers };
+  } finally {
+    registry.close();
+    lease.release();
+  }
+}
+
+/** By name or id in the store, else from the registry, as docker does. */
+async function findImage(
+  name: string,
+  call: Call,
+  store: Store,
+  registry: ReturnType<typeof openRegistry>,
+  signal: AbortSignal,
+): Promise<ContainerImage> {
+  const platform = platformOf(call) ?? hostPlatform();
+  const records = store.names.find(name);
+  const byId =
+    records.length > 0 && store.names.get(name) === undefined ? store.names.resolve(name) : undefined;
+  const reference = byId === undefined ? name : `image@${byId.manifest.digest}`;
+  const image = await resolveDockerImage(reference, { ...store, registry }, { platform, signal });
+  const { config = {} } = JSON.parse(image.config.toString()) as ImageConfig;
+  return {
+    name,
+    id: digestOf(image.config),
+    manifest: image.manifestDigest,
+    snapshot: await image.materialize({ signal }),
+    config,
+  };
+}
+
+function findInit(): string {
+  for (const name of ["docker-init", "tini-static", "catatonit"]) {
+    const path = findTool(name);
+    if (path !== undefined) return path;
+  }
+  throw new BuildError(
+    "failed-precondition",
+    "--init needs one of docker-init, tini-static and catatonit on PATH",
+    {
+      hint: "on Debian and Ubuntu: apt-get install tini",
+    },
+  );
+}

@@ -1,0 +1,28 @@
+import { startDetached } from "../../container/index.ts";
+import { BuildError } from "../../core/index.ts";
+import type { Command } from "../command.ts";
+import { rootFlag, storeOf } from "./common.ts";
+import { eachContainer } from "./each-container.ts";
+
+export const command: Command = {
+  name: "start",
+  summary: "Starts containers that were created, or have ended, in the background.",
+  usage: "[OPTIONS] CONTAINER [CONTAINER…]",
+  flags: [rootFlag],
+  minArgs: 1,
+  maxArgs: Number.POSITIVE_INFINITY,
+  examples: ["stagewright start web"],
+  run: (call) =>
+    eachContainer(call, async (container, containers) => {
+      if (containers.state(container).status === "running") return;
+      const exitCode = await startDetached(storeOf(call).root, container);
+      if (exitCode === 126 || exitCode === 127)
+        throw new BuildError(
+          "failed-precondition",
+          `failed to start container ${container.name}: exit code ${exitCode}`,
+          {
+            hint: `stagewright logs ${container.name} says more`,
+          },
+        );
+    }),
+};

@@ -1,0 +1,153 @@
+import { readFileSync } from "node:fs";
+import { BuildError } from "../core/index.ts";
+import { findTool } from "./runtime.ts";
+
+/** A port of the machine that leads into a container. */
+export interface PublishedPort {
+  /** Address of the machine that it is bound to; `0.0.0.0` for all of them. */
+  readonly hostAddress: string;
+  readonly hostPort: number;
+  readonly containerPort: number;
+  readonly protocol: "tcp" | "udp";
+}
+
+/** The program that connects a network namespace with the machine's network, in user space. */
+export interface NetworkTool {
+  readonly kind: "pasta" | "slirp4netns";
+  readonly path: string;
+}
+
+/** Where the namespace is found while the chain lives: a file in the step's directory. */
+export const namespaceFile = "netns";
+/** Socket on which slirp4netns takes orders. */
+export const slirpSocket = "slirp.sock";
+/** What the start script prints when the namespace is connected; it then waits for a line. */
+export const networkMark = "network\n";
+
+const slirpAddress = "10.0.2.100";
+const slirpResolver = "10.0.2.3";
+
+/** Finds what isolated networks need: pasta, else slirp4netns. Throws `failed-precondition` when there is neither. */
+export function detectNetworkTool(): NetworkTool {
+  for (const kind of ["pasta", "slirp4netns"] as const) {
+    const path = findTool(kind);
+    if (path !== undefined) return { kind, path };
+  }
+  throw new BuildError(
+    "failed-precondition",
+    "an isolated network needs the program pasta or slirp4netns, and neither is on PATH",
+    {
+      hint: "install one (on Debian and Ubuntu: apt-get install passt, or slirp4netns), or use --network host",
+    },
+  );
+}
+
+/**
+ * Lines of the start script that make a network namespace and connect it. All of it lives inside the chain's own
+ * namespaces, so it ends with the chain. `step` is the step's directory, relative to the state directory.
+ */
+export function networkScript(tool: NetworkTool, step: string, ports: readonly PublishedPort[]): string[] {
+  const namespace = `${step}/${namespaceFile}`;
+  const log = `${step}/network.log`;
+  const make = [
+    `: > '${namespace}'`,
+    // By way of the mount, the namespace outlives the process that made it.
+    `unshare -n mount --bind /proc/self/ns/net '${namespace}' || exit 125`,
+  ];
+  return [...make, ...(tool.kind === "pasta" ? pasta(tool, namespace, log, ports) : slirp(tool, step, log))];
+}
+
+/** pasta goes into the background once everything is set up. Nothing but the published ports leads in or back. */
+function pasta(tool: NetworkTool, namespace: string, log: string, ports: readonly PublishedPort[]): string[] {
+  const forwards = (protocol: "tcp" | "udp", flag: string): string[] => {
+    const specs = ports
+      .filter((port) => port.protocol === protocol)
+      .map(({ hostAddress, hostPort, containerPort }) => {
+        const address = hostAddress === "0.0.0.0" ? "" : `${hostAddress}/`;
+        return `${address}${hostPort}:${containerPort}`;
+      });
+    return specs.length === 0 ? [flag, "none"] : specs.flatMap((spec) => [flag, spec]);
+  };
+  const command = [
+    ...[tool.path, "--config-net", "--quiet", "--no-map-gw", "--runas", "0"],
+    ...[...forwards("tcp", "-t"), ...forwards("udp", "-u"), "-T", "none", "-U", "none"],
+  ];
+  return [
+    // It changes its working directory before it opens the namespace.
+    `${command.map((word) => `'${word}'`).join(" ")} --netns "$PWD/${namespace}" </dev/null >'${log}' 2>&1 || { grep -v syslog '${log}' >&2; exit 125; }`,
+  ];
+}
+
+/** slirp4netns stays in the foreground, and says on a descriptor when it is ready. Ports are added through its socket. */
+function slirp(tool: NetworkTool, step: string, log: string): string[] {
+  const ready = `${step}/slirp.ready`;
+  return [
+    `mkfifo '${ready}'`,
+    `'${tool.path}' --configure --mtu=65520 --disable-host-loopback --ready-fd=5 --api-socket='${step}/${slirpSocket}' --netns-type=path '${step}/${namespaceFile}' tap0 5>'${ready}' </dev/null >'${log}' 2>&1 3>&- 4>&- &`,
+    // Without a line end, so reading it "fails".
+    `read -r connected <'${ready}'`,
+    `[ "$connected" = 1 ] || { cat '${log}' >&2; exit 125; }`,
+    `echo ${networkMark.trim()} >&2`,
+    "read -r connected <&2 || exit 125",
+  ];
+}
+
+/** Publishes ports through a running slirp4netns. */
+export async function publishThroughSlirp(socket: string, ports: readonly PublishedPort[]): Promise<void> {
+  for (const { hostAddress, hostPort, containerPort, protocol } of ports) {
+    const answer = await ask(socket, {
+      execute: "add_hostfwd",
+      arguments: {
+        proto: protocol,
+        host_addr: hostAddress,
+        host_port: hostPort,
+        guest_addr: slirpAddress,
+        guest_port: containerPort,
+      },
+    });
+    if (answer.error !== undefined)
+      throw new BuildError("failed-precondition", `cannot publish port ${hostPort}: ${answer.error.desc}`);
+  }
+}
+
+async function ask(path: string, request: object): Promise<{ readonly error?: { readonly desc: string } }> {
+  const { connect } = await import("node:net");
+  // The path of a socket may have 107 bytes; through our own descriptor table it is always short.
+  const { openSync, closeSync } = await import("node:fs");
+  const directory = openSync(path.slice(0, path.lastIndexOf("/")), "r");
+  try {
+    const socket = connect(`/proc/self/fd/${directory}/${path.slice(path.lastIndexOf("/") + 1)}`);
+    socket.end(JSON.stringify(request));
+    const chunks: Buffer[] = [];
+    for await (const chunk of socket) chunks.push(chunk as Buffer);
+    return JSON.parse(Buffer.concat(chunks).toString());
+  } finally {
+    closeSync(directory);
+  }
+}
+
+/** The namespace's name servers, where they are not the machine's own. */
+export function resolverOf(tool: NetworkTool): string | undefined {
+  return tool.kind === "slirp4netns" ? slirpResolver : undefined;
+}
+
+/** The address that the host name of a container on an isolated network stands for. */
+export function addressOf(tool: NetworkTool): string {
+  return tool.kind === "slirp4netns" ? slirpAddress : (hostAddress() ?? "127.0.0.1");
+}
+
+/** pasta gives the namespace the address of the interface with the default route. */
+function hostAddress(): string | undefined {
+  const { networkInterfaces } = process.getBuiltinModule("node:os");
+  const name = defaultInterface();
+  return networkInterfaces()[name ?? ""]?.find(({ family }) => family === "IPv4")?.address;
+}
+
+function defaultInterface(): string | undefined {
+  try {
+    const routes = readFileSync("/proc/net/route", "latin1").split("\n");
+    return routes.map((line) => line.split("\t")).find(([, destination]) => destination === "00000000")?.[0];
+  } catch {
+    return undefined;
+  }
+}
