@@ -1,4 +1,5 @@
 import type { RunningStep } from "../executor/index.ts";
+import { makeRaw } from "../sys/index.ts";
 import { type RunDependencies, runContainer } from "./run.ts";
 import { forwardSignals } from "./signals.ts";
 import type { Container } from "./types.ts";
@@ -54,6 +55,7 @@ function openTerminal(reads: boolean) {
       ? { columns: stdout.columns, rows: stdout.rows }
       : undefined;
   let resize = (): void => {};
+  let restore = (): void => {};
   return {
     size: size(),
     connect(step: RunningStep) {
@@ -63,14 +65,16 @@ function openTerminal(reads: boolean) {
       };
       stdout.on("resize", resize);
       if (!reads) return;
-      stdin.setRawMode?.(true);
+      if (stdin.isTTY) restore = makeRaw(stdin.fd);
+      process.once("exit", restore);
       stdin.on("data", (data: Buffer) => step.type(data));
       stdin.resume();
     },
     close() {
       stdout.off("resize", resize);
       if (!reads) return;
-      stdin.setRawMode?.(false);
+      restore();
+      process.off("exit", restore);
       stdin.pause();
     },
   };

@@ -3,8 +3,8 @@ import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { findTool } from "../executor/runtime.ts";
 import { busyboxLayer, cannotRunSteps, remove, temporaryDirectory } from "../executor/testing/busybox.ts";
+import { inTerminal } from "./testing/terminal.ts";
 import { parseVolume } from "./volume.ts";
 
 test("volumes", () => {
@@ -44,7 +44,7 @@ describe("running a container", { skip: cannotRunSteps() }, () => {
     assert.deepEqual(run({ config, entrypoint: "/bin/true" }), { code: 0, stdout: "", stderr: "" });
     assert.equal(run({ command: ["sh", "-c", "exit 7"] }).code, 7);
     assert.equal(run({ command: ["/nope"] }).code, 127);
-    assert.match(run({}).stderr, /no command to run/);
+    assert.match(run({}).stderr, /no command specified/);
   });
 
   test("environment, host name, user and working directory", () => {
@@ -110,22 +110,24 @@ describe("running a container", { skip: cannotRunSteps() }, () => {
     assert.deepEqual([code, output], [9, "up\ngot\n"]);
   });
 
-  test("a terminal of its own", {
-    skip: findTool("script") === undefined ? "needs script (bsdutils)" : false,
-  }, () => {
-    const command = argumentsOf({
-      command: ["sh", "-c", "tty; echo $TERM; exit 5"],
-      tty: true,
-      interactive: true,
-    })
-      .map((argument) => `'${argument}'`)
-      .join(" ");
-    const { status, stdout } = spawnSync(
-      "script",
-      ["-qec", `'${process.execPath}' ${command}`, "/dev/null"],
-      { encoding: "utf8" },
-    );
-    assert.match(stdout, /\/dev\/(pts\/\d+|console)\r\nxterm\r\n/);
-    assert.equal(status, 5);
+  test("a terminal of its own, which is resized, and where Ctrl-C is the program's", async () => {
+    const args = argumentsOf({ command: ["sh"], tty: true, interactive: true });
+    const session = inTerminal(process.execPath, args, { columns: 91, rows: 33 });
+    try {
+      await session.shows(/# /);
+      session.type("tty; echo $TERM; stty size\r");
+      await session.shows(/\n\/dev\/pts\/\d+\r\nxterm\r\n33 91\r\n/);
+      session.type(`until [ "$(stty size)" = "20 70" ]; do sleep 0.05; done; echo re''sized\r`);
+      session.resize({ columns: 70, rows: 20 });
+      await session.shows(/resized\r\n/);
+      session.type("echo go''ing; sleep 1000\r");
+      await session.shows(/going/);
+      session.type("\x03");
+      await session.shows(/# /);
+      session.type("exit 5\r");
+      assert.equal(await session.exited, 5);
+    } finally {
+      session.kill();
+    }
   });
 });

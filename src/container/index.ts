@@ -1,4 +1,5 @@
 export { runAttached } from "./attach.ts";
+export { type CopyEnds, type CopyResult, copyFromContainer, copyToContainer } from "./copy/index.ts";
 export { startDetached } from "./detached.ts";
 export { type ContainerImage, type ContainerOptions, createContainer } from "./draft.ts";
 export { type LogEntry, readLog } from "./log.ts";

@@ -34,7 +34,9 @@ export function openChainPool(tools: Tools, directory: string): ChainPool {
   return {
     take(streams) {
       const isUsual =
-        streams.stdin === "ignore" && streams.stdout !== "inherit" && streams.terminal === undefined;
+        streams.stdin === "ignore" &&
+        (streams.stdout ?? "events") === "events" &&
+        streams.terminal === undefined;
       const chain = isUsual ? spare : undefined;
       if (chain === undefined) return spawnChain(tools, directory, streams);
       clearTimeout(expiry);

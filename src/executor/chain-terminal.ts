@@ -1,4 +1,4 @@
-import { closeSync } from "node:fs";
+import { closeSync, constants, lstatSync, openSync } from "node:fs";
 import type { Socket } from "node:net";
 import { openPty, resizePty, type TerminalSize } from "../sys/index.ts";
 
@@ -7,6 +7,25 @@ export interface Terminal {
   readonly socket: Socket;
   type(data: Uint8Array): void;
   resize(size: TerminalSize): void;
+}
+
+/**
+ * Resizes the terminal inside a container, which the runtime connects with ours: not every runtime passes that on. Nothing
+ * happens where the container has replaced its console.
+ */
+export function resizeConsole(program: number, size: TerminalSize): void {
+  const path = `/proc/${program}/root/dev/console`;
+  try {
+    if (!lstatSync(path).isCharacterDevice()) return;
+    const fd = openSync(path, constants.O_RDWR | constants.O_NOCTTY | constants.O_NOFOLLOW);
+    try {
+      resizePty(fd, size);
+    } finally {
+      closeSync(fd);
+    }
+  } catch {
+    // It has ended.
+  }
 }
 
 /** Makes a terminal for a chain. `read` is called once the chain has the program's end of it, `slave`. */

@@ -121,7 +121,7 @@ function openStreams({ stdin, stdout = "events", terminal: size }: ChainStreams)
   }
   if (stdout === "inherit") return { stdio: [stdin, 1, 2], afterwards: () => ({ readers: [] }) };
   const outputs = [...(stdout === "events" ? [openOutput(1)] : []), openOutput(2)];
-  const given = [stdin, stdout].filter((end) => typeof end === "number");
+  const given = [stdin, stdout].filter((end) => typeof end === "number" && end > 2) as number[];
   return {
     stdio: [stdin, stdout === "events" ? outputs[0]!.write : stdout, outputs.at(-1)!.write],
     afterwards(onData) {

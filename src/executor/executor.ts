@@ -3,6 +3,7 @@ import { BuildError } from "../core/index.ts";
 import { getXattr } from "../sys/index.ts";
 import type { Chain, ChainExit } from "./chain.ts";
 import { type ChainPool, openChainPool } from "./chain-pool.ts";
+import { resizeConsole } from "./chain-terminal.ts";
 import { endOfStep } from "./exit-code.ts";
 import { cgroupMode, requireRoot, requireUpperSupport, seccompAvailable } from "./host.ts";
 import { networkMark, publishThroughSlirp } from "./network.ts";
@@ -114,7 +115,11 @@ async function follow(
       forward: (name) => chain.forward(name),
       program: () => chain.program(),
       type: (data) => chain.terminal?.type(data),
-      resize: (size) => chain.terminal?.resize(size),
+      resize: (size) => {
+        chain.terminal?.resize(size);
+        const program = chain.program();
+        if (chain.terminal !== undefined && program !== undefined) resizeConsole(program, size);
+      },
     });
     exit = await chain.exited;
   } catch (error) {

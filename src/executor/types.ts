@@ -68,12 +68,12 @@ export interface ProcessIO {
   readonly onOutput?: (stream: 1 | 2, data: Uint8Array) => void;
   /**
    * `ignore` is an empty stdin; `inherit` hands the caller's own descriptor through; `pipe` stays open, and nothing
-   * comes of it; a number is an open file, which is closed here. Without meaning where there is a terminal.
+   * comes of it; a number is an open file, which is closed here (but for 0 to 2). Without meaning where there is a terminal.
    */
   readonly stdin: "ignore" | "inherit" | "pipe" | number;
   /**
    * With `inherit`, output goes straight to the caller's stdout and stderr. A number is an open file that
-   * stdout alone goes to; it is closed here.
+   * stdout alone goes to; it is closed here (but for 0 to 2).
    */
   readonly stdout?: "events" | "inherit" | number;
   /** Gives the process a terminal of its own. What it prints comes as stream 1. */

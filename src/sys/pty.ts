@@ -70,3 +70,35 @@ export function resizePty(master: number, { columns, rows }: TerminalSize): void
   const size = Uint16Array.of(rows, columns, 0, 0);
   if (calls().ioctl(master, setWindowSize, "void*", size) !== 0) throw systemError("ioctl TIOCSWINSZ");
 }
+
+/** More than a `struct termios` of any architecture takes. */
+const termiosSize = 256;
+const afterOutput = 1;
+
+let modes:
+  | {
+      readonly get: (fd: number, termios: Buffer) => number;
+      readonly raw: (termios: Buffer) => void;
+      readonly set: (fd: number, when: number, termios: Buffer) => number;
+    }
+  | undefined;
+
+/**
+ * Makes a terminal hand every byte through, in both directions; returns what puts it back as it was. (Node's own raw mode goes on
+ * turning line ends of the output into two characters.)
+ */
+export function makeRaw(fd: number): () => void {
+  const c = libc().libc;
+  modes ??= {
+    get: c.func("int tcgetattr(int, _Out_ void*)"),
+    raw: c.func("void cfmakeraw(_Inout_ void*)"),
+    set: c.func("int tcsetattr(int, int, const void*)"),
+  };
+  const { get, raw, set } = modes;
+  const before = Buffer.alloc(termiosSize);
+  if (get(fd, before) !== 0) throw systemError("tcgetattr");
+  const termios = Buffer.from(before);
+  raw(termios);
+  if (set(fd, afterOutput, termios) !== 0) throw systemError("tcsetattr");
+  return () => void set(fd, afterOutput, before);
+}

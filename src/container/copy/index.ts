@@ -1,0 +1,1 @@
+export { type CopyEnds, type CopyResult, copyFromContainer, copyToContainer } from "./copy.ts";
