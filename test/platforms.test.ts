@@ -1,21 +1,32 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { type RegistryProcess, startRegistry } from "../src/registry/testing/index.ts";
 import { startDockerEngine } from "./docker-engine.ts";
-import { createSandbox, isRoot, tool } from "./sandbox.ts";
+import { createSandbox, isRoot, launcher, tool } from "./sandbox.ts";
 
 const missing = ["/usr/bin/docker-registry", "/usr/bin/skopeo"].filter((program) => !existsSync(program));
 
-/** A program for arm64 that no other processor runs. */
-function armProgram(): Uint8Array {
+/** What of an ELF header says that a program is for LoongArch, which no machine of ours is. */
+const loongArch = 258;
+
+/** A program that ends at once on arm64; for another machine, by the header, it is not one at all. */
+function foreignProgram(machine = 183): Uint8Array {
   const exit = [0xd2800000, 0xd2800ba8, 0xd4000001]; // x0 = 0; x8 = exit; svc
   const size = 120 + 4 * exit.length;
   const file = Buffer.alloc(size);
   file.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
   file.writeUInt16LE(2, 16);
-  file.writeUInt16LE(183, 18);
+  file.writeUInt16LE(machine, 18);
   file.writeUInt32LE(1, 20);
   file.writeBigUInt64LE(0x400078n, 24);
   file.writeBigUInt64LE(64n, 32);
@@ -269,11 +280,52 @@ COPY --from=build /once /for /
       assert.equal(readFileSync(join(out, "linux_s390x", "for"), "utf8"), "linux/s390x\n");
     });
 
+    const busybox = "/bin/busybox";
+    for (const [flags, how] of [
+      ["F", "which the kernel holds open"],
+      ["", "which is mounted into the step"],
+    ] as const)
+      test(`through an interpreter of binfmt_misc ${how}`, {
+        skip: !existsSync(busybox) && "needs busybox-static",
+      }, async () => {
+        const emulated = sandbox.files(`emulated-${flags}`, {
+          Dockerfile: 'FROM scratch\nCOPY program /program\nRUN ["/program"]\n',
+        });
+        writeFileSync(join(emulated, "program"), foreignProgram(loongArch), { mode: 0o755 });
+        // As an interpreter, cat is started with the path of the program: it succeeds where nothing else would.
+        const interpreter = join(sandbox.directory, "cat");
+        copyFileSync(busybox, interpreter);
+        chmodSync(interpreter, 0o755);
+        const bytes = (list: readonly number[]) =>
+          list.map((byte) => `\\x${byte.toString(16).padStart(2, "0")}`).join("");
+        const magic = bytes([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 2, 1]);
+        const entry = `stagewright-test-${process.pid}`;
+        const out = join(sandbox.directory, `emulated-${flags}.tar`);
+        // In a mount namespace of its own; where binfmt_misc is mounted outside too, the entry has to be taken back.
+        const script = `set -e
+mount -t binfmt_misc none /proc/sys/fs/binfmt_misc
+trap 'echo -1 > /proc/sys/fs/binfmt_misc/${entry}' EXIT
+printf '%s' ':${entry}:M::${magic}::${interpreter}:${flags}' > /proc/sys/fs/binfmt_misc/register
+"$@"`;
+        const build = ["build", "--no-cache", "--platform", "linux/loong64", "-o", `type=tar,dest=${out}`];
+        const built = await tool(
+          "unshare",
+          ["-m", "sh", "-c", script, "sh", process.execPath, launcher, ...build, emulated],
+          { env: { STAGEWRIGHT_ROOT: sandbox.store } },
+        );
+        assert.equal(built, "");
+        assert.equal(
+          (await tool("tar", ["tf", out])).trim(),
+          "program",
+          "nothing of the interpreter is left",
+        );
+      });
+
     test("without an emulator it is refused, with its line and what to install", async () => {
       const foreign = sandbox.files("foreign", {
         Dockerfile: 'FROM scratch\nCOPY program /program\nRUN ["/program"]\n',
       });
-      writeFileSync(join(foreign, "program"), armProgram(), { mode: 0o755 });
+      writeFileSync(join(foreign, "program"), foreignProgram(), { mode: 0o755 });
       const built = await sandbox.run(["build", "--platform", "linux/arm64", foreign]);
       const emulated =
         process.arch === "arm64" || readdirSync("/proc/sys/fs/binfmt_misc").includes("qemu-aarch64");
