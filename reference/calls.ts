@@ -37,10 +37,12 @@ async function recordCall(root: string, kind: CallKind, request: BuildxRequest):
   if (text.status !== json.status)
     throw new Error(`--call=${kind}: status ${text.status} as text, ${json.status} as JSON`);
   const failed = text.stdout === "";
+  // Every case has a context of its own.
+  const shown = (printed: string) => printed.replaceAll(`/${request.context}/`, "/context/");
   return {
     status: text.status ?? -1,
-    text: text.stdout,
-    ...(failed ? { failure: text.stderr.trim() } : { json: withoutSources(JSON.parse(json.stdout)) }),
+    text: shown(text.stdout),
+    ...(failed ? { failure: shown(text.stderr.trim()) } : { json: withoutSources(JSON.parse(json.stdout)) }),
   };
 }
 

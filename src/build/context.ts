@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readFileSync, readSync, realpathSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { BuildError, type IgnoreFile, readIgnoreFile } from "../core/index.ts";
+import { BuildError, createIgnoreMatcher, type IgnoreFile, readIgnoreFile } from "../core/index.ts";
 import { maxFileSize } from "../dockerfile/index.ts";
 
 /** Where a build takes its files from. */
@@ -102,7 +102,9 @@ export function readIgnore(context: BuildContext): { size: number; file: IgnoreF
   for (const { path, name } of candidates) {
     try {
       const bytes = readFileSync(path);
-      return { size: bytes.length, file: readIgnoreFile(bytes, name) };
+      const file = readIgnoreFile(bytes, name);
+      createIgnoreMatcher(file); // throws for a bad pattern; only here its line is known
+      return { size: bytes.length, file };
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
     }

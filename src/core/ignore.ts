@@ -121,7 +121,8 @@ function compileRule(text: string, file: IgnoreFile | undefined, line: number | 
     return [{ pattern, exception, test: compilePattern(pattern), ...(line === undefined ? {} : { line }) }];
   } catch (error) {
     if (!(error instanceof BuildError) || file === undefined) throw error;
-    throw new BuildError(error.code, `${file.name}, line ${line}: ${error.message}`, { cause: error });
+    const hint = [`line ${line} of ${file.name}`, error.hint].filter((part) => part !== undefined).join(": ");
+    throw new BuildError(error.code, error.message, { hint, cause: error });
   }
 }
 

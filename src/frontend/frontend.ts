@@ -3,7 +3,6 @@ import {
   createIgnoreMatcher,
   type Digest,
   hostPlatform,
-  type IgnoreMatcher,
   type Platform,
 } from "../core/index.ts";
 import {
@@ -255,15 +254,13 @@ function buildContext(
   };
 }
 
-/** Compiles the patterns when something is copied. The root is excluded only by patterns for everything. */
+/** The root is excluded only by patterns for everything. Throws for a pattern that is none, as BuildKit does. */
 function ignoreCheck(patterns: readonly string[]): (path: string) => boolean {
-  if (patterns.length === 0 || patterns.some((pattern) => pattern.startsWith("!"))) return () => false;
-  let matcher: IgnoreMatcher | undefined;
-  return (path) => {
-    if (path === "." || path === "/") return patterns.some((pattern) => /^(\*|\*\*|\*\*\/\*)$/.test(pattern));
-    matcher ??= createIgnoreMatcher(patterns);
-    return matcher.excludes(path);
-  };
+  if (patterns.length === 0) return () => false;
+  const matcher = createIgnoreMatcher(patterns);
+  if (matcher.hasExceptions) return () => false;
+  const everything = patterns.some((pattern) => /^(\*|\*\*|\*\*\/\*)$/.test(pattern));
+  return (path) => (path === "." || path === "/" ? everything : matcher.excludes(path));
 }
 
 /** Proxies reach every RUN without an ARG, and leave no trace in the image. Of two spellings the last one wins. */

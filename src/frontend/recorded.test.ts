@@ -92,7 +92,6 @@ function acceptedHere({ vertices, failure, inputs }: Recorded): boolean {
     failure === undefined ||
     vertices.some((vertex) => !besides.test(vertex.name)) ||
     failure.includes("invalid user index") ||
-    failure.endsWith("syntax error in pattern") ||
     /^\d+$/.test(inputs.target ?? "")
   );
 }
