@@ -206,6 +206,37 @@ LABEL of=$TARGETPLATFORM
     assert.match((await sandbox.ok(["push", name], elsewhere)).stdout, new RegExp(`Digest: ${digest}`));
   });
 
+  test("a platform of which only the description is here is fetched when it is needed", async () => {
+    const name = `${registry.host}/team/app:1`;
+    const lazy = { env: { STAGEWRIGHT_ROOT: join(sandbox.directory, "lazy") } };
+    await sandbox.ok(["pull", "--platform", "linux/arm64", name], lazy);
+    const build = ["build", "--platform", "linux/arm/v7", "-o"];
+    const described = sandbox.files("described", { Dockerfile: `FROM ${name}\nLABEL a=b\n` });
+    await sandbox.ok([...build, "type=cacheonly", described], lazy);
+    const copied = sandbox.files("copied", { Dockerfile: `FROM scratch\nCOPY --from=${name} /target /\n` });
+    const out = join(sandbox.directory, "copied-out");
+    await sandbox.ok([...build, out, copied], lazy);
+    assert.match(readFileSync(join(out, "target"), "utf8"), /^linux\/arm\/v7 /);
+  });
+
+  test("an index without this machine's platform is exported, saved and described", async () => {
+    const archive = join(sandbox.directory, "odd.tar");
+    const build = ["build", "-q", "--platform", "linux/s390x,linux/riscv64", "-t", "odd"];
+    await sandbox.ok([...build, "-o", `type=oci,dest=${archive}`, context]);
+    assert.equal((await raw(`oci-archive:${archive}`)).manifests.length, 2);
+    await sandbox.ok([...build, context]);
+    await sandbox.ok(["save", "--format", "oci", "-o", archive, "odd"]);
+    assert.equal((await raw(`oci-archive:${archive}`)).manifests.length, 2);
+    await sandbox.ok(["save", "-o", archive, "odd"]);
+    const config = JSON.parse(await tool("skopeo", ["inspect", "--config", `docker-archive:${archive}`]));
+    assert.equal(config.architecture, "s390x");
+    const child = sandbox.files("child", { Dockerfile: "FROM odd\n" });
+    await fails(
+      ["build", "--platform", "linux/arm64", child],
+      /odd:latest is in the local store for linux\/s390x,linux\/riscv64 only, not for linux\/arm64/,
+    );
+  });
+
   const noDocker = (!isRoot || !existsSync("/usr/sbin/dockerd")) && "needs root and docker.io";
   test("Docker pulls its own image from the index, digests equal", { skip: noDocker }, async () => {
     const name = `${registry.host}/team/app:1`;

@@ -14,6 +14,7 @@ import {
 } from "../core/index.ts";
 import {
   type Image,
+  isIndex,
   type Manifest,
   parseConfig,
   parseManifestOrIndex,
@@ -130,8 +131,29 @@ function findLocal(
   if (record === undefined) return {};
   const image = readForPlatform(stores.content, record, platform);
   const have = platformOf(image);
-  if (platformMatches(have, platform)) return { image };
-  return { otherPlatforms: formatPlatform(have) };
+  if (!platformMatches(have, platform))
+    return { otherPlatforms: platformsHere(stores.content, record, have) };
+  return isWhole(image, stores) ? { image } : {};
+}
+
+/** Of an index that was pulled for one platform, a build may have left another's manifest here without its layers. */
+function isWhole({ manifest, config }: Image, { content, layers }: DockerImageStores): boolean {
+  return config.rootfs.diff_ids.every(
+    (diffId, i) =>
+      content.stat(diffId) !== undefined ||
+      content.stat(manifest.layers[i]!.digest) !== undefined ||
+      layers.byDiffId(diffId) !== undefined,
+  );
+}
+
+/** What `--platform` would take: all that the index has here, or the one that the image is for. */
+function platformsHere(content: ContentStore, { target, manifest }: ImageRecord, own: Platform): string {
+  if (target.digest === manifest.digest) return formatPlatform(own);
+  const document = parseManifestOrIndex(content.read(target.digest), target.digest);
+  const here = (isIndex(document) ? document.manifests : []).flatMap(({ digest, platform }) =>
+    platform !== undefined && content.stat(digest) !== undefined ? formatPlatform(platform) : [],
+  );
+  return here.length === 0 ? formatPlatform(own) : here.join(",");
 }
 
 /** Under its name, or, where a digest says which image is meant, under any name. */

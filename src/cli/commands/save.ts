@@ -1,7 +1,7 @@
 import { createWriteStream, renameSync, rmSync } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import { BuildError } from "../../core/index.ts";
-import { type ArchiveImage, saveArchive } from "../../image/archive/index.ts";
+import { type ArchiveFormat, type ArchiveImage, saveArchive } from "../../image/archive/index.ts";
 import { readRecord } from "../../image/index.ts";
 import { openLease } from "../../names/index.ts";
 import type { Store } from "../../store/index.ts";
@@ -43,7 +43,7 @@ export const command: Command = {
     const lease = openLease(store.root);
     try {
       await lease.begin();
-      const archive = saveArchive(imagesOf(call, store), format, store.content, stop.signal);
+      const archive = saveArchive(imagesOf(call, format, store), format, store.content, stop.signal);
       if (output === undefined || output === "-") await pipeline(archive, process.stdout, { end: false });
       else await writeFile(archive, output, stop.signal);
     } finally {
@@ -55,14 +55,15 @@ export const command: Command = {
 };
 
 /** Names of one image are saved together. */
-function imagesOf(call: Call, store: Store): ArchiveImage[] {
+function imagesOf(call: Call, format: ArchiveFormat, store: Store): ArchiveImage[] {
   const images = new Map<string, ArchiveImage>();
   const platform = platformOf(call);
   for (const text of call.args) {
     const record = store.names.resolve(text);
     const { name } = record;
-    const target =
-      platform === undefined ? record.target : readRecord(store.content, record, platform).manifestDescriptor;
+    // Docker's format has room for one image of an index: the one that is in use.
+    const whole = format === "oci" && platform === undefined;
+    const target = whole ? record.target : readRecord(store.content, record, platform).manifestDescriptor;
     const names = images.get(target.digest)?.names ?? [];
     const byId = /^(sha256:)?[0-9a-f]{12,64}$/.test(text);
     images.set(target.digest, { target, names: name === undefined || byId ? names : [...names, name] });

@@ -76,10 +76,15 @@ export function membersOf(
   content: ContentStore,
   platform?: Platform,
 ): readonly Member[] {
-  const wanted = images.map(({ target, names }) => {
-    const image = readImage(content, target, platform);
-    return { image, names, target: format === "docker" ? image.manifestDescriptor : target };
-  });
+  // Docker's format has room for one platform of an index; a layout takes the index as it is.
+  const chosen = (format === "docker" ? images : []).map(({ target, names }) => ({
+    image: readImage(content, target, platform),
+    names,
+  }));
+  const wanted =
+    format === "docker"
+      ? chosen.map(({ image, names }) => ({ names, target: image.manifestDescriptor }))
+      : images;
   const blobs = new Map<Digest, number>();
   for (const { target } of wanted) collectBlobs(target, content, blobs);
   const members: Member[] = [json("oci-layout", { imageLayoutVersion: "1.0.0" })];
@@ -89,9 +94,9 @@ export function membersOf(
     members.push(
       json(
         "manifest.json",
-        wanted.map(({ image, names }) => dockerEntry(image, names)),
+        chosen.map(({ image, names }) => dockerEntry(image, names)),
       ),
-      json("repositories", repositories(wanted)),
+      json("repositories", repositories(chosen)),
     );
   members.push(json("index.json", layoutIndex(wanted)));
   return members;
