@@ -140,17 +140,30 @@ describe("build", () => {
   });
 
   test("a missing source tells where it is", async () => {
-    sandbox.files("missing", { "main.go": "", "secret.key": "", ".dockerignore": "# no keys\n*.key\n" });
+    sandbox.files("missing", {
+      "main.go": "",
+      "secret.key": "",
+      "assets/logo.svg": "",
+      "assets/secret.key": "",
+      ".dockerignore": "# no keys\n*.key\n",
+    });
     const cases: readonly (readonly [string, RegExp])[] = [
       ["COPY mian.go /", /Hint: did you mean main\.go\?/],
       ["COPY secret.key /", /Hint: it is excluded by line 2 of \.dockerignore/],
       ["COPY assets/made /", /Hint: \/assets\/made is in stage build: copy it with --from=build/],
       ["COPY --from=build /main.go /", /Hint: main\.go is in the build context/],
+      ["COPY asets/logo.svg /", /Hint: did you mean assets\/logo\.svg\?/],
+      ["COPY assets/secret.kex /", /Hint: did you mean assets\/secret\.key\?/],
+      ["COPY secert.key /", /Hint: there is no secert\.key; did you mean secret\.key\? Beware .* line 2 of/],
+      [
+        "COPY --from=build /out/never /",
+        /Hint: line 7 in stage later names out\/never: is --from=later what/,
+      ],
     ];
     for (const [line, hint] of cases) {
-      const dockerfile = `FROM busybox AS build\nCOPY main.go /assets/made\nFROM scratch\nCOPY --from=build /assets /\n${line}\n`;
+      const dockerfile = `FROM busybox AS build\nCOPY main.go /assets/made\nFROM scratch\nCOPY --from=build /assets /\n${line}\nFROM busybox AS later\nRUN touch /out/never\n`;
       writeFileSync(at("missing/Dockerfile"), dockerfile);
-      await fails(["build", at("missing")], 1, hint, /^Dockerfile:5$/m, /^ {3}5 \| >>> COPY/m);
+      await fails(["build", "--target=1", at("missing")], 1, hint, /^Dockerfile:5$/m, /^ {3}5 \| >>> COPY/m);
     }
   });
 

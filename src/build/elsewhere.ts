@@ -1,7 +1,8 @@
 import { existsSync, readdirSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { bytePathOf, nearest } from "../core/index.ts";
+import { commandText, type StageGraph } from "../dockerfile/index.ts";
 import type { StageResult } from "../frontend/index.ts";
 import type { LayerStore } from "../layer/index.ts";
 import type { Snapshot } from "../snapshot/index.ts";
@@ -10,30 +11,54 @@ export interface Places {
   /** Directory of the build context. */
   readonly context: string | undefined;
   readonly stages: readonly StageResult[];
+  readonly graphs: readonly StageGraph[];
   /** A stage's root filesystem, where this build knows it by now. */
   snapshotOf(stage: StageResult): Promise<Snapshot | undefined>;
   readonly layers: LayerStore;
 }
 
 /**
- * Tells where a missing source of a COPY exists: at the same path in the context or in a stage, or, unless something
- * better is `known`, under a similar name in the context.
+ * Tells where a missing source of a COPY is: at the same path in the context or in a stage, perhaps in a stage that this
+ * build does not run, or, unless the step has a better hint, under a similar name in the context.
  *
  * @param source path as the instruction has it, from the root of the tree it was looked for in
+ * @param hint what the step knows by itself
  */
-export async function elsewhere(source: string, known: boolean, places: Places): Promise<string | undefined> {
+export async function elsewhere(
+  source: string,
+  hint: string | undefined,
+  places: Places,
+): Promise<string | undefined> {
   const path = source.replace(/^\/+|\/+$/g, "");
   if (path === "" || /[*?[\\]/.test(path)) return undefined;
   const { context } = places;
-  if (context !== undefined && existsSync(join(context, path)))
-    return `${path} is in the build context: it is copied from there without --from`;
+  const isThere = context !== undefined && existsSync(join(context, path));
+  const near = context === undefined || isThere ? undefined : nearestIn(context, path);
+  if (hint?.startsWith("it is excluded")) {
+    if (near === undefined) return undefined;
+    return `there is no ${path}; did you mean ${near}? Beware that ${hint.replace("it is", "names like it are")}`;
+  }
+  if (isThere) return `${path} is in the build context: it is copied from there without --from`;
   for (const stage of places.stages) {
     if (!(await has(stage, path, places))) continue;
     const name = stage.name === "" ? String(stage.index) : stage.name;
     return `/${path} is in stage ${name}: copy it with --from=${name}`;
   }
-  const near = known || context === undefined ? undefined : nearestIn(context, path);
-  return near === undefined ? undefined : `did you mean ${near}?`;
+  if (hint !== undefined) return undefined;
+  return near === undefined ? mentionOf(path, places.graphs) : `did you mean ${near}?`;
+}
+
+/** A step that names the path may be what makes it. */
+function mentionOf(path: string, graphs: readonly StageGraph[]): string | undefined {
+  const named = new RegExp(`(?<![\\w./-])/?${path.replace(/[.+^${}()|\\]/g, "\\$&")}(?![\\w.-])`);
+  for (const { stages } of graphs)
+    for (const { name, index, instructions } of stages) {
+      const step = instructions.find((one) => one.kind === "run" && named.test(commandText(one)));
+      if (step === undefined) continue;
+      const stage = name ?? String(index);
+      return `line ${step.range.start.line} in stage ${stage} names ${path}: is --from=${stage} what was meant?`;
+    }
+  return undefined;
 }
 
 /** A stage may wait for the very step that asks: only what is known at once counts. */
@@ -46,11 +71,18 @@ async function has(stage: StageResult, path: string, { layers, snapshotOf }: Pla
   return (await layers.rootfs(snapshot)).lookup(bytePathOf(path)) !== undefined;
 }
 
+/** The path with each part that does not exist replaced by the nearest one that does. */
 function nearestIn(context: string, path: string): string | undefined {
-  try {
-    const name = nearest(basename(path), readdirSync(join(context, dirname(path))));
-    return name === undefined ? undefined : join(dirname(path), name);
-  } catch {
-    return undefined; // no such directory: nothing is near
+  let found = "";
+  for (const part of path.split("/")) {
+    try {
+      const names = readdirSync(join(context, found));
+      const name = names.includes(part) ? part : nearest(part, names);
+      if (name === undefined) return undefined;
+      found = join(found, name);
+    } catch {
+      return undefined; // no directory: nothing is near
+    }
   }
+  return found;
 }

@@ -54,8 +54,9 @@ export function openSolver(
     session: run.session,
     entitlements: entitlementsOf(options),
     directories,
-    elsewhere: (source: string, known: boolean) =>
-      elsewhere(source, known, {
+    elsewhere: (source: string, hint: string | undefined) =>
+      elsewhere(source, hint, {
+        graphs: results.map(({ definition }) => definition.graph),
         context: directoryOf(directories.get("context")),
         stages: results.flatMap(({ stages }) => stages),
         layers: store.layers,

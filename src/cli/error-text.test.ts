@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BuildError } from "../core/index.ts";
-import { errorText } from "./error-text.ts";
+import { errorText, excerpt } from "./error-text.ts";
 
 test("a failed step shows the end of its output, the marked lines, the message and the hint", () => {
   const error = new BuildError(
@@ -42,6 +42,23 @@ Full log: logs/x
 Hint: look at it
 `,
   );
+});
+
+test("a place within a line has its column and is underlined", () => {
+  const text = "FROM a\nCOPY\t--form=x a b\n";
+  const range = (start: number, end: number) => ({
+    start: { line: 2, column: start },
+    end: { line: 2, column: end },
+  });
+  const excerptOf = (start: number, end: number) =>
+    excerpt({ file: "Dockerfile", text, ranges: [range(start, end)] }).split("\n");
+  assert.equal(excerptOf(5, 13)[0], "Dockerfile:2:6");
+  assert.deepEqual(excerptOf(5, 13).slice(3, 5), [
+    "   2 | >>> COPY\t--form=x a b",
+    "     |         \t^^^^^^^^",
+  ]);
+  assert.equal(excerptOf(0, 17)[0], "Dockerfile:2");
+  assert.equal(excerptOf(0, 17).length, excerptOf(5, 13).length - 1);
 });
 
 test("an error without a place is its message alone", () => {

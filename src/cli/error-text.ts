@@ -22,7 +22,10 @@ export function errorText(error: BuildError): string {
   return parts.join("");
 }
 
-/** `Dockerfile:3` with the marked lines and what stands around them. */
+/**
+ * `Dockerfile:3` with the marked lines and what stands around them. A place within a line has its column, from 1, too
+ * (`Dockerfile:3:6`), and is underlined.
+ */
 export function excerpt(source: SourceLocation): string {
   const { ranges } = source;
   const first = ranges[0];
@@ -36,9 +39,28 @@ export function excerpt(source: SourceLocation): string {
   for (let line = from; line <= to; line++) {
     const number = String(line).padStart(4);
     const mark = marked(line) ? ">>>" : "   ";
-    shown.push(`${number} | ${mark} ${cut(lines[line - 1] ?? "")}`);
+    const text = cut(lines[line - 1] ?? "");
+    shown.push(`${number} | ${mark} ${text}`);
+    const underline = ranges.length === 1 ? underlineOf(first, line, text) : undefined;
+    if (underline !== undefined) shown.push(`     |     ${underline}`);
   }
-  return `${source.file}:${first.start.line}\n${rule}\n${shown.join("\n")}\n${rule}\n`;
+  const column = isWithinLine(first, lines) ? `:${first.start.column + 1}` : "";
+  return `${source.file}:${first.start.line}${column}\n${rule}\n${shown.join("\n")}\n${rule}\n`;
+}
+
+/** Whether a range is part of a line: the line has other words. */
+function isWithinLine({ start, end }: SourceRange, lines: readonly string[]): boolean {
+  const text = lines[start.line - 1] ?? "";
+  if (start.line !== end.line || end.column <= start.column) return false;
+  return text.slice(0, start.column).trim() !== "" || text.slice(end.column).trim() !== "";
+}
+
+/** Marks below the part of the line that is meant; tabs stay, so that they stand below it. */
+function underlineOf(range: SourceRange, line: number, text: string): string | undefined {
+  const { start, end } = range;
+  if (line !== start.line || !isWithinLine(range, [...Array(line - 1).fill(""), text])) return undefined;
+  if (end.column > text.length) return undefined;
+  return text.slice(0, start.column).replace(/[^\t]/g, " ") + "^".repeat(end.column - start.column);
 }
 
 function lastLine(range: SourceRange): number {

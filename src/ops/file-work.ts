@@ -38,7 +38,7 @@ export interface FileOpDependencies {
   /** Left out where the cache is not to be used. */
   readonly layerCache?: LayerCache;
   /** Tells where else a missing source exists (`it is in stage build`), if that is cheap to know. `hinted`: there is advice. */
-  readonly elsewhere?: (source: string, hinted: boolean) => Promise<string | undefined>;
+  readonly elsewhere?: (source: string, hint: string | undefined) => Promise<string | undefined>;
 }
 
 /** An op with its inputs in hand. */
@@ -97,9 +97,7 @@ async function withElsewhere(
   { elsewhere }: FileOpDependencies,
 ): Promise<unknown> {
   if (!(error instanceof BuildError) || error.code !== "not-found" || elsewhere === undefined) return error;
-  const place = error.hint?.startsWith("it is excluded")
-    ? undefined
-    : await elsewhere(source, error.hint !== undefined);
+  const place = await elsewhere(source, error.hint);
   if (place === undefined) return error;
   return new BuildError(error.code, error.message, { hint: place, cause: error.cause });
 }

@@ -1,5 +1,5 @@
 import { goText } from "../../core/index.ts";
-import { type ExposeInstruction, expandWords } from "../../dockerfile/index.ts";
+import { didYouMean, type ExposeInstruction, expandWords } from "../../dockerfile/index.ts";
 import { invalid } from "../refuse.ts";
 import { commit, type StageState, type Step, variablesOf, withConfig } from "../stage-state.ts";
 import { warn } from "./warn.ts";
@@ -28,7 +28,10 @@ function portsOf(step: Step, word: string): string[] {
   const protocol = (slash < 0 ? "" : containerPort.slice(slash + 1)).toLowerCase() || "tcp";
   if (range === "") throw invalid(`invalid port: "${word}": no port specified`);
   if (!["tcp", "udp", "sctp"].includes(protocol))
-    throw invalid(`invalid port: "${word}": invalid proto: ${containerPort.slice(slash + 1)}`);
+    throw invalid(
+      `invalid port: "${word}": invalid proto: ${containerPort.slice(slash + 1)}`,
+      didYouMean(protocol, ["tcp", "udp", "sctp"]) ?? "tcp, udp or sctp",
+    );
   if (address !== "" && isIP(address.replace(/^\[(.*)\]$/, "$1")) === 0)
     throw invalid(`invalid IP address: ${address}`);
   warnOfFormat(step, word, containerPort, address !== "" || hostPort !== "");

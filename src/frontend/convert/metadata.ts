@@ -1,11 +1,12 @@
 import { goText } from "../../core/index.ts";
-import type {
-  HealthcheckInstruction,
-  MaintainerInstruction,
-  OnbuildInstruction,
-  StopsignalInstruction,
-  UserInstruction,
-  VolumeInstruction,
+import {
+  didYouMean,
+  type HealthcheckInstruction,
+  type MaintainerInstruction,
+  type OnbuildInstruction,
+  type StopsignalInstruction,
+  type UserInstruction,
+  type VolumeInstruction,
 } from "../../dockerfile/index.ts";
 import { invalid } from "../refuse.ts";
 import { commit, type StageState, type Step, withConfig } from "../stage-state.ts";
@@ -34,8 +35,7 @@ export function convertVolume(state: StageState, step: Step<VolumeInstruction>):
 
 export function convertStopsignal(state: StageState, step: Step<StopsignalInstruction>): StageState {
   const { signal } = step.instruction;
-  if (!isSignal(signal))
-    throw invalid(`invalid signal: ${signal}`, "name it like SIGTERM, or give its number");
+  if (!isSignal(signal)) throw invalid(`invalid signal: ${signal}`, signalHint(signal));
   return commit(withConfig(state, { StopSignal: signal }), step.stage.build, `STOPSIGNAL ${signal}`);
 }
 
@@ -45,6 +45,11 @@ const signals = new Set(
     "TRAP TSTP TTIN TTOU URG USR1 USR2 VTALRM WINCH XCPU XFSZ RTMIN RTMAX"
   ).split(" "),
 );
+
+function signalHint(text: string): string {
+  const names = [...signals].map((name) => `SIG${name}`);
+  return didYouMean(text.toUpperCase(), names) ?? "name it like SIGTERM, or give its number";
+}
 
 /** Numbers other than 0, names with or without SIG in any case, real-time signals relative to either end. */
 function isSignal(text: string): boolean {

@@ -1,5 +1,5 @@
 import { posix } from "node:path";
-import { type Mount, type RunInstruction, resolveMount } from "../../dockerfile/index.ts";
+import { type Mount, type MountFlag, type RunInstruction, resolveMount } from "../../dockerfile/index.ts";
 import {
   fileVertex,
   type LentMount,
@@ -8,7 +8,7 @@ import {
   type SecretEnv,
 } from "../../llb/index.ts";
 import { cleanPath, joinPath } from "../paths.ts";
-import { invalid, requireCapability } from "../refuse.ts";
+import { errorAtRange, invalid, requireCapability } from "../refuse.ts";
 import type { FileSource, StageState, Step } from "../stage-state.ts";
 import { internalName } from "../step-name.ts";
 import { expanderOf } from "./expand.ts";
@@ -28,8 +28,11 @@ export function convertMounts(state: StageState, step: Step<RunInstruction>): Ru
   const sshSockets: LentMount[] = [];
   const { notes } = step.stage;
   step.instruction.mounts.forEach((flag, index) => {
-    const mount = resolveMount(flag, expanderOf(step, state));
-    requireMount(step, mount);
+    const mount = atFlag(step, flag, () => {
+      const read = resolveMount(flag, expanderOf(step, state));
+      requireMount(step, read);
+      return read;
+    });
     if (mount.type === "secret") {
       const secret = secretOf(mount);
       notes.secrets.push({ id: secret.id, required: mount.required, range: step.range });
@@ -41,6 +44,19 @@ export function convertMounts(state: StageState, step: Step<RunInstruction>): Ru
     } else mounts.push(filesOf(state, step, mount, index));
   });
   return { mounts, secretFiles, secretEnv, sshSockets };
+}
+
+/** Errors point at the flag, where its text is in the file. */
+function atFlag<T>(step: Step<RunInstruction>, { range }: MountFlag, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw errorAtRange(
+      step.stage.build,
+      step.original.range === step.original.node.range ? range : step.range,
+      error,
+    );
+  }
 }
 
 function requireMount({ stage: { build } }: Step<RunInstruction>, mount: Mount): void {
