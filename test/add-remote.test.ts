@@ -179,6 +179,11 @@ test("redirects are followed, but to http alone; credentials stay with their hos
   const grep = await finished(sandbox.start(["inspect", "login"]));
   assert.doesNotMatch(grep.stdout, /hunter2secret/);
   assert.equal((await searched(sandbox.store, "hunter2secret")).trim(), "");
+  const shown = await addFails(`ADD ${withLogin}/none /f`);
+  assert.match(shown, /ADD http:\/\/me:xxxxx@[\s\S]*404/);
+  assert.doesNotMatch(shown, /hunter2secret/);
+  const planned = await sandbox.ok(["plan", join(sandbox.directory, "context")]);
+  assert.doesNotMatch(planned.stdout, /hunter2secret/);
   assert.match(await addFails(`ADD ${files}/evil /f`), /redirected to file:, which is not followed/);
   assert.match(await addFails(`ADD ${files}/loop /f`), /more than 10 redirects/);
 });
@@ -266,6 +271,20 @@ test("git: what was fetched is not fetched again, and goes with the cache", asyn
   assert.ok(readdirSync(clones).length > 0);
   await sandbox.ok(["prune", "--all", "--force"]);
   assert.deepEqual(existsSync(clones) ? readdirSync(clones) : [], []);
+});
+
+test("git: a branch that has moved is fetched anew", async () => {
+  const moving = join(sandbox.directory, "git/moving.git");
+  const work = join(sandbox.directory, "work");
+  await tool("git", ["clone", "-q", "--bare", work, moving]);
+  const line = `ADD ${repositories.url}/moving.git?branch=main&submodules=0 /`;
+  assert.equal(readFileSync(join(await add(line), "a.txt"), "utf8"), "two\n");
+  writeFileSync(join(work, "a.txt"), "three\n");
+  await gitIn(work, ["commit", "-qam", "three"]);
+  await gitIn(work, ["push", "-q", "--force", moving, "HEAD:refs/heads/main"]);
+  assert.equal(readFileSync(join(await add(line), "a.txt"), "utf8"), "three\n");
+  await gitIn(work, ["push", "-q", "--force", moving, "HEAD~1:refs/heads/main"]);
+  assert.equal(readFileSync(join(await add(line), "a.txt"), "utf8"), "two\n");
 });
 
 test("git: --keep-git-dir gives a repository that git understands; --checksum pins", async () => {

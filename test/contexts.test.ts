@@ -138,6 +138,8 @@ test("a git repository as context: ref, directory, -f inside, on standard input 
   assert.deepEqual(await build(["-f", "-", `${app}#main:dir`], { input: "FROM scratch\nCOPY . /\n" }), [
     "inner.txt",
   ]);
+  const kept = ["--build-arg", "BUILDKIT_CONTEXT_KEEP_GIT_DIR=1", "-f", "-", app];
+  assert.deepEqual(await build(kept, { input: "FROM scratch\nCOPY .git/HEAD /\n" }), ["HEAD"]);
   const own = join(sandbox.files("own", { D: "FROM scratch\nCOPY hello.txt /own\n" }), "D");
   assert.deepEqual(await build(["-f", own, app]), ["own"]);
   assert.match(await fails([`${app}#gone`]), /does not contain ref gone/);

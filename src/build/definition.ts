@@ -33,7 +33,7 @@ export interface Definition {
   readonly edge?: LlbEdge;
 }
 
-export type DefinitionOptions = Pick<BuildOptions, "context" | "file" | "cwd" | "stdin">;
+export type DefinitionOptions = Pick<BuildOptions, "context" | "file" | "cwd" | "stdin" | "buildArgs">;
 
 /** What looking for a definition works with. */
 export interface DefinitionWork {
@@ -48,7 +48,7 @@ export async function loadDefinition(options: DefinitionOptions, work: Definitio
   const { context, file, cwd = process.cwd() } = options;
   if (context === "-") return fromStandardInput(options, work);
   if (!isDirectory(resolve(cwd, context))) {
-    const edge = await remoteFiles(context, work);
+    const edge = await remoteFiles(options, work);
     if (edge !== undefined) return fromRemote(edge, options, work);
   }
   const isElsewhere = file === "-" || (file !== undefined && isUrl(file));
@@ -129,13 +129,14 @@ async function fromStandardInput(options: DefinitionOptions, work: DefinitionWor
 
 /** The vertex of a context that lies elsewhere; undefined when the text means nothing of the kind. */
 async function remoteFiles(
-  context: string,
+  { context, buildArgs = {} }: DefinitionOptions,
   work: DefinitionWork,
 ): Promise<{ edge: LlbEdge; dockerfile?: string } | undefined> {
   const repository = parseGitReference(context, { bare: true });
   if (repository !== undefined) {
     const name = `[internal] load git source ${shownUrl(context)}`;
-    return { edge: { vertex: gitSource(repository, { name }), index: 0 } };
+    const keepGitDir = isTrue(buildArgs.BUILDKIT_CONTEXT_KEEP_GIT_DIR) || repository.keepGitDir === true;
+    return { edge: { vertex: gitSource({ ...repository, keepGitDir }, { name }), index: 0 } };
   }
   if (!isUrl(context)) return undefined;
   const filename = "context";
@@ -153,6 +154,11 @@ async function remoteFiles(
     bytes.close();
   }
   return isArchive(head) ? { edge: unpacked(edge, filename) } : { edge, dockerfile: filename };
+}
+
+/** What Go's `strconv.ParseBool` takes for yes. */
+function isTrue(value: string | undefined): boolean {
+  return value !== undefined && /^(1|t|T|TRUE|true|True)$/.test(value);
 }
 
 /** An archive as its files. */

@@ -1,4 +1,4 @@
-import type { BuildError, SourceLocation, SourceRange } from "../core/index.ts";
+import { type BuildError, type SourceLocation, type SourceRange, withoutLogins } from "../core/index.ts";
 import { printableLine } from "./progress/format.ts";
 
 const contextLines = 2;
@@ -39,9 +39,12 @@ export function excerpt(source: SourceLocation): string {
   for (let line = from; line <= to; line++) {
     const number = String(line).padStart(4);
     const mark = marked(line) ? ">>>" : "   ";
-    const text = cut(lines[line - 1] ?? "");
+    const written = cut(lines[line - 1] ?? "");
+    const text = withoutLogins(written);
     shown.push(`${number} | ${mark} ${text}`);
-    const underline = ranges.length === 1 ? underlineOf(first, line, text) : undefined;
+    // Where a login was left out the columns are others.
+    const isMarked = ranges.length === 1 && text === written;
+    const underline = isMarked ? underlineOf(first, line, text) : undefined;
     if (underline !== undefined) shown.push(`     |     ${underline}`);
   }
   const column = isWithinLine(first, lines) ? `:${first.start.column + 1}` : "";

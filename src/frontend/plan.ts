@@ -1,3 +1,4 @@
+import { withoutLogins } from "../core/index.ts";
 import type { StageReason, StageReference } from "../dockerfile/index.ts";
 import { planGraph, readDockerfile } from "./frontend.ts";
 import type { FrontendOptions } from "./types.ts";
@@ -43,7 +44,10 @@ export function planDockerfile(content: Uint8Array | string, options: FrontendOp
       needed: stage.needed,
       reason: stage.reason,
       reasonText: stage.reasonText,
-      steps: stage.instructions.map(({ code, range }) => ({ line: range.start.line, text: code })),
+      steps: stage.instructions.map(({ code, range }) => ({
+        line: range.start.line,
+        text: withoutLogins(code),
+      })),
       uses: stage.uses.map(({ by, source, range }) => ({ by, source, line: range.start.line })),
     })),
   };

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BuildError, type Digest, parseGitReference } from "../core/index.ts";
 import { type LlbVertex, type SourceOp, sourceAttributes } from "../llb/index.ts";
-import type { Session } from "../session/index.ts";
+import type { Mask, Session } from "../session/index.ts";
 import type { JobContext, Op } from "../solver/index.ts";
 import {
   type GitRepository,
@@ -107,6 +107,8 @@ const progressEvery = 100;
 function workOf({ signal, emit, vertex }: JobContext, dependencies: RemoteDependencies): RemoteWork {
   const begun = new Map<string, number>();
   let last = 0;
+  let mask: Mask | undefined;
+  const print = (data: Uint8Array) => emit({ kind: "log", vertex, stream: 2, data, timestamp: Date.now() });
   return {
     signal,
     progress(id, current, total, done) {
@@ -118,10 +120,16 @@ function workOf({ signal, emit, vertex }: JobContext, dependencies: RemoteDepend
       const completed = done ? { completed: timestamp } : {};
       emit({ kind: "status", vertex, id, current, total, timestamp, started, ...completed });
     },
-    log: (text) => emit({ kind: "log", vertex, stream: 2, data: Buffer.from(text), timestamp: Date.now() }),
+    log(text) {
+      // A server may say back what it was told.
+      const stream = mask?.stream(print) ?? { write: print, flush: () => undefined };
+      stream.write(Buffer.from(text));
+      stream.flush();
+    },
     async secret(id) {
-      const { secrets, mask } = await dependencies.session();
-      const content = await secrets.get(id);
+      const session = await dependencies.session();
+      const content = await session.secrets.get(id);
+      mask = session.mask;
       if (content !== undefined) mask.add(content);
       return content === undefined ? undefined : Buffer.from(content);
     },
