@@ -27,6 +27,9 @@ test("a directory of the host becomes the same layer whoever made it", async () 
   const first = await layers.fromDirectory(make("one", 0o022), { mtime: 7 });
   const second = await layers.fromDirectory(make("two", 0o077), { mtime: 7 });
   assert.equal(second, first);
+  const rooted = await layers.fromDirectory(join(root, "one"), { mtime: 7, withRoot: true });
+  const { entry } = (await layers.rootfs({ layers: [rooted] })).resolve("");
+  assert.deepEqual([entry?.type, entry?.mode, entry?.mtime], ["directory", 0o755, 7]);
   const rootfs = await layers.rootfs({ layers: [first] });
   const seen = [...rootfs.walk("")].map(({ path, type, mode, uid, mtime }) => [path, type, mode, uid, mtime]);
   assert.deepEqual(

@@ -14,11 +14,13 @@ export interface DirectoryToPack {
   readonly mode?: number;
   /** Seconds since the epoch for everything; each entry's own when it is left out. */
   readonly mtime?: number;
+  /** Whether the directory itself is an entry, whose time a copy takes over. */
+  readonly withRoot?: boolean;
 }
 
 /**
  * Packs a directory that a program wrote for us: owners are what the caller says, modes as under umask 022, times whole
- * seconds. Files, directories and symlinks only; the root itself is left out.
+ * seconds. Files, directories and symlinks only.
  */
 export function packDirectory(input: DirectoryToPack): PackedLayer {
   const base = bytePathOf(input.directory);
@@ -50,6 +52,8 @@ export function packDirectory(input: DirectoryToPack): PackedLayer {
     }
   };
   try {
+    if (input.withRoot)
+      writer.add({ ...entryOf(input, "", lstatSync(input.directory)), type: "directory", mode: 0o755 });
     visit("");
     return writer.finish();
   } catch (error) {

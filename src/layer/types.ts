@@ -104,6 +104,8 @@ export interface FromDirectoryOptions {
   readonly mode?: number;
   /** Seconds since the epoch for every entry; each one's own when it is left out. */
   readonly mtime?: number;
+  /** Whether the directory itself is an entry, whose time a copy takes over. */
+  readonly withRoot?: boolean;
   readonly signal?: AbortSignal;
 }
 

@@ -25,7 +25,7 @@ export function gitSource(repository: GitRepository, stores: RemoteStores): Remo
       const { ref, object, commit } = await resolve(work);
       const { subdir, keepGitDir = false, submodules = true, mtime = "commit" } = repository;
       const kept = keepGitDir ? [object, ref, shownUrl(repository.remote)] : [];
-      const key = digestOfFields("git", 1, commit, subdir, String(submodules), mtime, ...kept);
+      const key = digestOfFields("git", 2, commit, subdir, String(submodules), mtime, ...kept);
       return { key, ingredients: [{ name: `commit of ${shownUrl(repository.remote)}`, value: commit }] };
     },
     async layer(work) {
@@ -69,6 +69,7 @@ async function layerOf(
     const directory = await checkOut(repository, clone, resolved, access, target);
     clone.release();
     return await stores.layers.fromDirectory(directory, {
+      withRoot: true,
       ...(repository.mtime === "checkout" ? {} : { mtime }),
       signal: work.signal,
     });
