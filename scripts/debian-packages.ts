@@ -20,6 +20,7 @@ export const testPackages = [
   "libxml2-utils",
   "openssh-client",
   "openssh-server",
+  "patch",
   "procps",
   "runc",
   "skopeo",

@@ -98,6 +98,14 @@ test("check looks at the local store only, and gives advice about stages", async
   assert.doesNotMatch((await sandbox.run(["check", ...skip, context])).stdout, /UnusedStage/);
 });
 
+test("check reads standard input, and mends nothing there", async () => {
+  const input = "FROM scratch as x\n";
+  const found = await sandbox.run(["check", "-"], { input });
+  assert.equal(found.code, 1, found.stderr);
+  assert.match(found.stdout, /WARNING: FromAsCasing/);
+  assert.match((await sandbox.run(["check", "--fix", "-"], { input })).stderr, /--fix needs a file/);
+});
+
 test("check --fix mends the file that is meant and keeps its mode", async () => {
   const context = sandbox.files("fix", { "real/Dockerfile": careless, a: "" });
   const file = join(context, "real", "Dockerfile");
