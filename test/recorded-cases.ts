@@ -159,12 +159,13 @@ function messageOf(recorded: string): { message: string; suggests: boolean } {
   const suggestion = / \(did you mean .*\?\)$/;
   const message = last
     .replace(
-      /^ERROR: failed to build: failed to solve: (failed to compute cache key: |failed to load LLB: )?/,
+      /^ERROR: failed to build: failed to solve: (failed to (?:compute|load) cache key: |failed to load LLB: )?/,
       "",
     )
     .replace(/ of ref \w+::\w+/, "")
     .replace(/^rpc error: code = \w+ desc = /, "")
     .replace(/\/var\/lib\/docker\/buildkit\/\S*?\/buildkit\d+/, "")
+    .replace(/(?<=does not contain ref .*), output: ".*"$/, "")
     .replace(suggestion, "");
   return { message, suggests: suggestion.test(last) };
 }

@@ -58,7 +58,7 @@ function chosen(name: string, listing: string, access: GitAccess): ResolvedRef {
       );
     return { ref, object, commit: objects.get(`${ref}^{}`) ?? object };
   }
-  throw new BuildError("not-found", `repository ${shownUrl(access.url)} does not contain ref ${name}`, {
+  throw new BuildError("not-found", `${shownUrl(access.url)}: repository does not contain ref ${name}`, {
     hint: /^[0-9a-f]{4,39}$/.test(name)
       ? "give the whole commit id, or a branch or tag"
       : "check the name after #",
