@@ -18,18 +18,19 @@ const table: Readonly<Record<string, readonly string[]>> = {
   content: [],
   names: ["content"],
   snapshot: [],
-  layer: ["content", "snapshot", "names"],
+  stacking: [],
+  layer: ["content", "snapshot", "names", "stacking"],
   image: ["layer", "content", "names", "snapshot"],
   config: [],
   registry: ["content", "config", "image"],
-  executor: ["snapshot", "names"],
+  executor: ["snapshot", "names", "stacking"],
   session: [],
   source: ["registry", "image", "layer", "snapshot", "content", "names", "llb", "config"],
-  ops: ["llb", "solver", "source", "executor", "layer", "snapshot", "names", "session"],
+  ops: ["llb", "solver", "source", "executor", "layer", "snapshot", "names", "session", "stacking"],
   exporter: ["image", "layer", "snapshot", "content", "names", "registry"],
   container: ["executor", "snapshot", "content", "names", "layer"],
   cache: ["solver", "layer", "content", "names", "registry"],
-  store: ["content", "names", "image", "layer", "snapshot", "cache"],
+  store: ["content", "names", "image", "layer", "snapshot", "cache", "stacking"],
 };
 
 const source = import.meta.dirname;

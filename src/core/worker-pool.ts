@@ -23,7 +23,8 @@ interface Request {
 
 type Reply = { readonly value: unknown } | { readonly error: CarriedError };
 
-interface CarriedError {
+/** An error as plain data, on its way between threads or processes. */
+export interface CarriedError {
   readonly code: ErrorCode;
   readonly message: string;
   readonly hint: string | undefined;
@@ -148,7 +149,7 @@ function finish(worker: PoolWorker, reply: Reply): void {
   const { job } = worker;
   worker.job = undefined;
   worker.thread.unref();
-  if ("error" in reply) job?.reject(revived(reply.error));
+  if ("error" in reply) job?.reject(reviveError(reply.error));
   else job?.resolve(reply.value);
   // The garbage of a large job is cheaper to give back with its thread than to collect.
   if (process.memoryUsage.rss() > largeProcess) drop(worker);
@@ -195,8 +196,7 @@ export function serveTasks(tasks: WorkerTasks): void {
       if (isMoved(result)) port.postMessage({ value: result.value }, [...result[moved]]);
       else port.postMessage({ value: result });
     } catch (error) {
-      const { code, message, hint, details, stack } = toBuildError(error);
-      port.postMessage({ error: { code, message, hint, details, stack } satisfies CarriedError });
+      port.postMessage({ error: carriedError(error) });
     }
   });
 }
@@ -205,7 +205,13 @@ function isMoved(result: unknown): result is { [moved]: readonly Transferable[];
   return typeof result === "object" && result !== null && moved in result;
 }
 
-function revived({ code, message, hint, details, stack }: CarriedError): BuildError {
+export function carriedError(error: unknown): CarriedError {
+  const { code, message, hint, details, stack } = toBuildError(error);
+  return { code, message, hint, details, stack };
+}
+
+/** The error that `carriedError` took apart. */
+export function reviveError({ code, message, hint, details, stack }: CarriedError): BuildError {
   const error = new BuildError(code, message, { hint, details });
   if (stack !== undefined) error.stack = stack;
   return error;

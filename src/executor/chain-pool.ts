@@ -1,3 +1,4 @@
+import type { Namespace } from "../stacking/index.ts";
 import { type Chain, type ChainStreams, spawnChain } from "./chain.ts";
 import type { Tools } from "./runtime.ts";
 
@@ -21,7 +22,7 @@ const usual: ChainStreams = { stdin: "ignore", stdout: "events" };
  * Making a chain takes about 5 ms: three programs are loaded and namespaces made, which needs nothing of the step. So
  * while one step runs the chain of the next one is made.
  */
-export function openChainPool(tools: Tools, directory: string): ChainPool {
+export function openChainPool(tools: Tools, directory: string, namespace: Namespace | undefined): ChainPool {
   let spare: Chain | undefined;
   let expiry: NodeJS.Timeout | undefined;
   let open = true;
@@ -38,7 +39,7 @@ export function openChainPool(tools: Tools, directory: string): ChainPool {
         (streams.stdout ?? "events") === "events" &&
         streams.terminal === undefined;
       const chain = isUsual ? spare : undefined;
-      if (chain === undefined) return spawnChain(tools, directory, streams);
+      if (chain === undefined) return spawnChain(tools, directory, streams, namespace);
       clearTimeout(expiry);
       spare = undefined;
       chain.hold(true);
@@ -46,7 +47,7 @@ export function openChainPool(tools: Tools, directory: string): ChainPool {
     },
     prepare() {
       if (spare !== undefined || !open) return;
-      const chain = spawnChain(tools, directory, usual);
+      const chain = spawnChain(tools, directory, usual, namespace);
       chain.hold(false);
       const forget = (): void => {
         if (spare === chain) spare = undefined;

@@ -1,4 +1,5 @@
 import type { ChildProcess } from "node:child_process";
+import type { Namespace } from "../stacking/index.ts";
 import { catchesTerm, childrenOf, containedIn, programOf, signalProcess } from "./process-tree.ts";
 
 /** How a chain is stopped, and how a signal reaches what runs in it. */
@@ -15,8 +16,11 @@ export interface ChainSignals {
 const graceMs = 10_000;
 const pollMs = 50;
 
-/** The chain is setpriv that became unshare; its only child is the shell that becomes the runtime. */
-export function chainSignals(child: ChildProcess): ChainSignals {
+/**
+ * The chain is setpriv that became unshare; its only child is the shell that becomes the runtime, or waits for it where a
+ * program serves the root filesystem.
+ */
+export function chainSignals(child: ChildProcess, namespace?: Namespace): ChainSignals {
   let timer: NodeJS.Timeout | undefined;
   const alive = (): boolean =>
     child.pid !== undefined && child.exitCode === null && child.signalCode === null;
@@ -25,6 +29,11 @@ export function chainSignals(child: ChildProcess): ChainSignals {
   const inContainer = (): number[] => {
     const pid = runtime();
     return pid === undefined ? [] : containedIn(pid);
+  };
+  // Processes of subordinate ids take signals only from inside.
+  const send = (pid: number, signal: NodeJS.Signals): void => {
+    if (namespace === undefined) signalProcess(pid, signal);
+    else namespace.signal(pid, signal);
   };
   const kill = (): void => {
     clearInterval(timer);
@@ -39,7 +48,7 @@ export function chainSignals(child: ChildProcess): ChainSignals {
     terminate() {
       if (!alive() || timer !== undefined) return;
       const deadline = performance.now() + graceMs;
-      for (const pid of inContainer()) signalProcess(pid, "SIGTERM");
+      for (const pid of inContainer()) send(pid, "SIGTERM");
       const look = (): void => {
         if (performance.now() > deadline || !inContainer().some(catchesTerm)) kill();
       };
@@ -48,7 +57,7 @@ export function chainSignals(child: ChildProcess): ChainSignals {
     },
     forward(signal) {
       const pid = inContainer()[0];
-      if (pid !== undefined) signalProcess(pid, signal);
+      if (pid !== undefined) send(pid, signal);
     },
     program() {
       const pid = runtime();

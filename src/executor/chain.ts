@@ -3,6 +3,7 @@ import { closeSync } from "node:fs";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { BuildError } from "../core/index.ts";
+import type { Namespace } from "../stacking/index.ts";
 import { makePipe } from "../sys/index.ts";
 import { type ChainSignals, chainSignals } from "./chain-signals.ts";
 import { openTerminal, type Terminal } from "./chain-terminal.ts";
@@ -56,9 +57,14 @@ const killedMark = /unblock failed/;
 const drainMs = 2_000;
 
 /** Starts a chain for the steps of a state directory; it waits for `start()`. */
-export function spawnChain(tools: Tools, directory: string, streams: ChainStreams): Chain {
+export function spawnChain(
+  tools: Tools,
+  directory: string,
+  streams: ChainStreams,
+  namespace?: Namespace,
+): Chain {
   const { stdio, afterwards } = openStreams(streams);
-  const command = [tools.setpriv, ...chainArguments(tools, directory)];
+  const command = [...(namespace?.enter ?? []), tools.setpriv, ...chainArguments(tools, directory)];
   // A session of its own: Ctrl-C reaches only the builder. With a terminal, that is what controls the session.
   const ownSession = streams.terminal === undefined ? [] : [tools.setsid, "--ctty"];
   const [program = "", ...args] = [...ownSession, ...command];
@@ -92,7 +98,7 @@ export function spawnChain(tools: Tools, directory: string, streams: ChainStream
         else each.unref();
       }
     },
-    ...chainSignals(child),
+    ...chainSignals(child, namespace),
   };
 }
 

@@ -1,11 +1,12 @@
 import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
 import { BuildError } from "../core/index.ts";
-import { getXattr } from "../sys/index.ts";
+import { stackingOf } from "../stacking/index.ts";
 import type { Chain, ChainExit } from "./chain.ts";
 import { type ChainPool, openChainPool } from "./chain-pool.ts";
 import { resizeConsole } from "./chain-terminal.ts";
 import { endOfStep } from "./exit-code.ts";
-import { cgroupMode, requireRoot, requireUpperSupport, seccompAvailable } from "./host.ts";
+import { cgroupMode, seccompAvailable } from "./host.ts";
 import { networkMark, publishThroughSlirp } from "./network.ts";
 import { defaultCapabilities } from "./privileges.ts";
 import { detectRuntime, detectTools } from "./runtime.ts";
@@ -23,18 +24,17 @@ export interface ExecutorOptions {
 }
 
 /**
- * Makes what runs the steps of one build. Throws `failed-precondition` when this machine cannot: not root, no OCI
- * runtime, or a store on overlayfs. Call it from a thread that outlives the steps: they die with the thread.
+ * Makes what runs the steps of one build. Throws `failed-precondition` when this machine cannot: neither root nor
+ * allowed to make a user namespace, or no OCI runtime. Call it from a thread that outlives the steps: they die with the thread.
  */
 export async function createExecutor(options: ExecutorOptions): Promise<Executor> {
-  requireRoot();
+  const stacking = await stackingOf(dirname(options.stateDir));
   const tools = detectTools();
   const runtime = await detectRuntime(options.runtime);
   mkdirSync(options.stateDir, { recursive: true, mode: 0o700 });
-  requireUpperSupport(options.stateDir);
-  sweep(options.stateDir);
-  const state = openStateDir(options.stateDir);
-  const cgroups = cgroupMode(runtime.kind);
+  sweep(options.stateDir, stacking.namespace);
+  const state = openStateDir(options.stateDir, stacking.namespace);
+  const cgroups = stacking.namespace === undefined ? cgroupMode(runtime.kind) : "none";
   const profile = defaultSeccomp(defaultCapabilities, { guardDevices: !usesCgroups(runtime, cgroups) });
   const host: Host = {
     runtime,
@@ -42,9 +42,9 @@ export async function createExecutor(options: ExecutorOptions): Promise<Executor
     state,
     cgroups,
     seccomp: seccompAvailable() ? seccompCache(runtime, profile, state.shared, tools.sh) : undefined,
-    isOpaque: (directory) => getXattr(directory, "trusted.overlay.opaque")?.toString() === "y",
+    stacking,
   };
-  const chains = openChainPool(tools, state.path);
+  const chains = openChainPool(tools, state.path, stacking.namespace);
   chains.prepare();
   const running = new Set<Chain>();
   return {
@@ -87,7 +87,7 @@ async function follow(
   running: Set<Chain>,
   io: ProcessIO,
   signal: AbortSignal,
-  prepare: () => PreparedStep,
+  prepare: () => Promise<PreparedStep>,
 ): Promise<ExitStatus> {
   throwIfAborted(signal);
   const chain = chains.take(io);
@@ -99,7 +99,7 @@ async function follow(
   let step: PreparedStep;
   try {
     // Written to disk while the chain's programs are loaded.
-    step = prepare();
+    step = await prepare();
     chain.start(
       step.name,
       (stream, data) => {

@@ -1,4 +1,4 @@
-export { type Diagnosis, diagnose } from "./diagnose.ts";
+export { type Diagnosis, diagnose, type Finding } from "./diagnose.ts";
 export { cannotEmulate, emulationOf, emulatorMounts } from "./emulation.ts";
 export { createExecutor, type ExecutorOptions } from "./executor.ts";
 export { detectNetworkTool, type NetworkTool, type PublishedPort } from "./network.ts";

@@ -1,12 +1,14 @@
 import { lstatSync } from "node:fs";
 import { join } from "node:path";
 import { BuildError } from "../core/index.ts";
+import { cloneTree, overlayFlags } from "../stacking/index.ts";
 import type { MountPoint } from "./mount-points.ts";
 import type { OciMount } from "./oci-config.ts";
 import { makeDirectory } from "./plain-files.ts";
 import { type PrivateFile, privateDirectory } from "./private-files.ts";
-import { type OpaqueTest, resolveInLowers } from "./rootfs-lookup.ts";
-import type { OverlayMount } from "./start-script.ts";
+import { type MarkReader, resolveInLowers } from "./rootfs-lookup.ts";
+import type { RootfsMount } from "./start-script.ts";
+import type { StepPlan } from "./step-plan.ts";
 import type { Mount } from "./types.ts";
 
 /**
@@ -17,33 +19,40 @@ export function topmostFirst(lowers: readonly string[]): string[] {
   return [...new Set([...lowers].reverse())];
 }
 
-/** Options of an overlay; `lowers` topmost first. All paths are relative to the state directory. */
-export function overlayOptions(lowers: readonly string[], upper: string, work: string): string {
-  // volatile: the layer is made durable later, all at once.
-  return `lowerdir=${lowers.join(":")},upperdir=${upper},workdir=${work},volatile,redirect_dir=off,metacopy=off,index=off`;
+/** An overlay on this rung; `lowers` topmost first. All paths are relative to the state directory. */
+export function overlayOf(
+  { rung, marks, fuse }: Pick<StepPlan, "rung" | "marks" | "fuse">,
+  lowers: readonly string[],
+  upper: string,
+  work: string,
+  target: string,
+): RootfsMount {
+  const directories = `lowerdir=${lowers.join(":")},upperdir=${upper},workdir=${work}`;
+  if (rung === "overlay")
+    return { kind: "overlay", options: `${directories},${overlayFlags(marks)}`, target };
+  return { kind: "fuse", program: fuse!, options: directories, target };
 }
 
 /** A mount of one step, in the terms of the runtime. */
 export interface PreparedMount {
   readonly oci: OciMount;
   readonly point: MountPoint;
-  readonly overlay?: OverlayMount;
+  readonly rootfs?: RootfsMount;
   readonly privateFile?: PrivateFile;
 }
 
-/** Makes what a mount needs in the step's directory. `root` are the lowers of the root filesystem, topmost first. */
-export function prepareMount(
-  mount: Mount,
-  index: number,
-  root: readonly string[],
-  step: { readonly name: string; readonly path: string },
-  link: (layer: string) => string,
-  isOpaque: OpaqueTest,
-): PreparedMount {
+/** What mounts need of their step. */
+export interface MountContext
+  extends Pick<StepPlan, "name" | "path" | "lowers" | "links" | "rung" | "marks" | "fuse"> {
+  readonly reader: MarkReader;
+}
+
+/** Makes what a mount needs in the step's directory. */
+export function prepareMount(mount: Mount, index: number, context: MountContext): PreparedMount {
   switch (mount.type) {
     case "tmpfs": {
       const size = mount.sizeBytes ? [`size=${mount.sizeBytes}`] : [];
-      const mode = modeBelow(root, mount.target, isOpaque);
+      const mode = modeBelow(context.lowers, mount.target, context.reader);
       return {
         oci: {
           destination: mount.target,
@@ -57,30 +66,9 @@ export function prepareMount(
     case "bind":
       return bindOf(mount.source, mount.target, mount.readonly);
     case "secret":
-      return secretOf(mount, `secret${index}`, join(step.path, privateDirectory));
-    case "overlay": {
-      const name = `o${index}`;
-      const topFirst = topmostFirst(mount.lowers);
-      for (const part of [name, `${name}/m`, `${name}/e`, `${name}/u`, `${name}/w`])
-        makeDirectory(join(step.path, part));
-      const { components, found } = resolveInLowers(topFirst, mount.source, isOpaque);
-      if (components.length > 0 && found === undefined)
-        throw new BuildError("not-found", `${mount.source}: not found in what is mounted on ${mount.target}`);
-      const lowers = [`${step.name}/${name}/e`, ...topFirst.map(link)];
-      const bound = bindOf(
-        join(step.path, name, "m", ...components),
-        mount.target,
-        mount.readonly,
-        found?.stats.isDirectory() ?? true,
-      );
-      return {
-        ...bound,
-        overlay: {
-          options: overlayOptions(lowers, `${step.name}/${name}/u`, `${step.name}/${name}/w`),
-          target: `${step.name}/${name}/m`,
-        },
-      };
-    }
+      return secretOf(mount, `secret${index}`, join(context.path, privateDirectory));
+    case "overlay":
+      return stackMount(mount, `o${index}`, context);
   }
 }
 
@@ -97,9 +85,37 @@ function secretOf(
   };
 }
 
+function stackMount(
+  mount: Extract<Mount, { type: "overlay" }>,
+  name: string,
+  context: MountContext,
+): PreparedMount {
+  const topFirst = topmostFirst(mount.lowers);
+  for (const part of [name, `${name}/m`, `${name}/e`, `${name}/u`, `${name}/w`])
+    makeDirectory(join(context.path, part));
+  const { components, found } = resolveInLowers(topFirst, mount.source, context.reader);
+  if (components.length > 0 && found === undefined)
+    throw new BuildError("not-found", `${mount.source}: not found in what is mounted on ${mount.target}`);
+  const isDirectory = found?.stats.isDirectory() ?? true;
+  const bound = (root: string): PreparedMount =>
+    bindOf(join(root, ...components), mount.target, mount.readonly, isDirectory);
+  const own = `${context.name}/${name}`;
+  if (context.rung === "clone") {
+    const copy = join(context.path, name, "u");
+    if (mount.readonly) return bound(topFirst[0] ?? copy);
+    if (topFirst[0] !== undefined) cloneTree(topFirst[0], copy);
+    return bound(copy);
+  }
+  const lowers = [`${own}/e`, ...topFirst.map((layer) => context.links.get(layer)!)];
+  return {
+    ...bound(join(context.path, name, "m")),
+    rootfs: overlayOf(context, lowers, `${own}/u`, `${own}/w`, `${own}/m`),
+  };
+}
+
 /** A tmpfs has the mode of the directory that it covers; runc sees to that, crun has to be told. */
-function modeBelow(root: readonly string[], target: string, isOpaque: OpaqueTest): string[] {
-  const { found } = resolveInLowers(root, target, isOpaque);
+function modeBelow(root: readonly string[], target: string, reader: MarkReader): string[] {
+  const { found } = resolveInLowers(root, target, reader);
   return found?.stats.isDirectory() ? [`mode=${(found.stats.mode & 0o7777).toString(8)}`] : [];
 }
 

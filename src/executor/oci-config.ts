@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { type IdMap, isMapped } from "../stacking/index.ts";
 import type { TerminalSize } from "../sys/index.ts";
 import { type CgroupMode, cgroupNamespaces } from "./host.ts";
 import { capabilitySets, insecureDevices } from "./privileges.ts";
@@ -38,6 +40,8 @@ export interface ConfigInput {
   /** Absolute path below the hierarchies' roots, or undefined: no control group of its own. */
   readonly cgroupsPath: string | undefined;
   readonly hooks?: Readonly<Record<string, readonly OciHook[]>>;
+  /** Ids of the user namespace that the runtime is started in; undefined in that of the machine. */
+  readonly ids: IdMap | undefined;
 }
 
 export interface OciHook {
@@ -75,7 +79,8 @@ export function ociConfig(input: ConfigInput): Record<string, unknown> {
       namespaces: namespaces(input),
       maskedPaths: insecure ? [] : maskedPaths,
       readonlyPaths: insecure ? [] : readonlyPaths,
-      ...(insecure ? { devices: insecureDevices() } : {}),
+      // Device nodes cannot be made in a user namespace.
+      ...(insecure && input.ids === undefined ? { devices: insecureDevices() } : {}),
       ...(input.cgroupsPath === undefined
         ? {}
         : {
@@ -133,18 +138,28 @@ function systemMounts(input: ConfigInput): OciMount[] {
       "newinstance",
       "ptmxmode=0666",
       "mode=0620",
-      "gid=5",
+      ...(input.ids === undefined || isMapped(input.ids.gids, ttyGroup) ? [`gid=${ttyGroup}`] : []),
     ),
     mount("/dev/shm", "tmpfs", "shm", ...guarded, "mode=1777", "size=65536k"),
     mount("/dev/mqueue", "mqueue", "mqueue", ...guarded),
-    mount("/sys", "sysfs", "sysfs", ...guarded, ...readonly),
+    // sysfs belongs to the network namespace, which is not ours in a user namespace.
+    input.ids === undefined
+      ? mount("/sys", "sysfs", "sysfs", ...guarded, ...readonly)
+      : mount("/sys", "bind", "/sys", ...guarded, "rbind", ...readonly),
     mount("/etc/resolv.conf", "bind", input.resolvConfFile, ...guarded, "rbind", "ro"),
     mount("/etc/hosts", "bind", input.hostsFile, ...guarded, "rbind", "ro"),
+    // What the machine has mounted below /sys comes along.
+    ...(input.ids !== undefined && existsSync("/sys/fs/cgroup")
+      ? [mount("/sys/fs/cgroup", "tmpfs", "tmpfs", ...guarded, "ro", "size=0k", "mode=755")]
+      : []),
     ...(input.cgroups === "none"
       ? []
       : [mount("/sys/fs/cgroup", "cgroup", "cgroup", ...readonly, ...guarded)]),
   ];
 }
+
+/** The group of terminals, as on every machine. */
+const ttyGroup = 5;
 
 const maskedPaths = [
   "/proc/acpi",

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { BuildError } from "../core/index.ts";
-import { capSysResource, hasCapability } from "./host.ts";
+import { capabilities, hasCapability } from "../stacking/index.ts";
 import type { ProcessSpec } from "./types.ts";
 
 export interface OciRlimit {
@@ -34,7 +34,7 @@ const limitNames: Readonly<Record<string, string>> = {
  */
 export function rlimits(ulimits: ProcessSpec["ulimits"], warn: (message: string) => void): OciRlimit[] {
   if (ulimits === undefined || ulimits.length === 0) return [];
-  const mayRaise = hasCapability(capSysResource);
+  const mayRaise = hasCapability(capabilities.sysResource);
   return ulimits.map(({ name, soft, hard }) => {
     if (limitNames[name] === undefined)
       throw new BuildError("invalid-argument", `unknown ulimit ${JSON.stringify(name)}`, {

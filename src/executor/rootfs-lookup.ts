@@ -1,8 +1,15 @@
-import { lstatSync, readFileSync, readlinkSync, type Stats } from "node:fs";
+import { existsSync, lstatSync, readFileSync, readlinkSync, type Stats } from "node:fs";
 import { BuildError } from "../core/index.ts";
+import type { Marks } from "../stacking/index.ts";
+import { getXattr } from "../sys/index.ts";
 
-/** Reads the overlay mark of a directory; injected, because it needs a native call. */
-export type OpaqueTest = (directory: string) => boolean;
+/** Reads what layer directories say of the layers below them. */
+export interface MarkReader {
+  /** Whether a directory hides what the layers below have of it. */
+  isOpaque(directory: string): boolean;
+  /** Whether a name that is not there is hidden in the layers below. `parent` ends in a slash. */
+  isHidden(parent: string, name: string): boolean;
+}
 
 /** Where a path ends up inside a stack of overlay-format directories. */
 export interface ResolvedPath {
@@ -10,6 +17,19 @@ export interface ResolvedPath {
   readonly components: readonly string[];
   /** The file on the host, with its metadata, or undefined where there is nothing. */
   readonly found: { readonly hostPath: string; readonly stats: Stats } | undefined;
+}
+
+export function markReader(marks: Marks): MarkReader {
+  if (marks === "files")
+    return {
+      isOpaque: (directory) => existsSync(`${directory}/.wh..wh..opq`),
+      isHidden: (parent, name) => existsSync(`${parent}.wh.${name}`),
+    };
+  const attribute = `${marks}.overlay.opaque`;
+  return {
+    isOpaque: (directory) => getXattr(directory, attribute)?.toString() === "y",
+    isHidden: () => false,
+  };
 }
 
 const largestLink = 255;
@@ -20,7 +40,7 @@ const largestUserFile = 10 * 1024 * 1024;
  * followed in every component, `..` stops at the root, and what does not exist keeps its name. No
  * component is ever resolved by the host's kernel, so a link cannot lead out.
  */
-export function resolveInLowers(lowers: readonly string[], path: string, isOpaque: OpaqueTest): ResolvedPath {
+export function resolveInLowers(lowers: readonly string[], path: string, reader: MarkReader): ResolvedPath {
   const pending = split(path);
   const components: string[] = [];
   let links = 0;
@@ -30,7 +50,7 @@ export function resolveInLowers(lowers: readonly string[], path: string, isOpaqu
       components.pop();
       continue;
     }
-    const next = lookup(lowers, [...components, name], isOpaque);
+    const next = lookup(lowers, [...components, name], reader);
     if (next?.stats.isSymbolicLink()) {
       if (++links > largestLink)
         throw new BuildError("invalid-argument", `${path}: too many levels of symbolic links`);
@@ -41,13 +61,13 @@ export function resolveInLowers(lowers: readonly string[], path: string, isOpaqu
     }
     components.push(name);
   }
-  const found = components.length === 0 ? undefined : lookup(lowers, components, isOpaque);
+  const found = components.length === 0 ? undefined : lookup(lowers, components, reader);
   return { components, found };
 }
 
 /** Reads a small regular file of the union as text; `""` when there is none. */
-export function readInLowers(lowers: readonly string[], path: string, isOpaque: OpaqueTest): string {
-  const { found } = resolveInLowers(lowers, path, isOpaque);
+export function readInLowers(lowers: readonly string[], path: string, reader: MarkReader): string {
+  const { found } = resolveInLowers(lowers, path, reader);
   if (found === undefined || !found.stats.isFile()) return "";
   if (found.stats.size > largestUserFile)
     throw new BuildError("resource-exhausted", `${path} in the root filesystem is larger than 10 MiB`);
@@ -62,10 +82,10 @@ function split(path: string): string[] {
 function lookup(
   lowers: readonly string[],
   components: readonly string[],
-  isOpaque: OpaqueTest,
+  reader: MarkReader,
 ): ResolvedPath["found"] {
   for (const lower of lowers) {
-    const entry = inLayer(lower, components, isOpaque);
+    const entry = inLayer(lower, components, reader);
     if (entry === "hidden") return undefined;
     if (entry !== undefined) return entry;
   }
@@ -76,18 +96,19 @@ function lookup(
 function inLayer(
   lower: string,
   components: readonly string[],
-  isOpaque: OpaqueTest,
+  reader: MarkReader,
 ): NonNullable<ResolvedPath["found"]> | "hidden" | undefined {
   let hostPath = lower;
   let hidesBelow = false;
   for (const [index, name] of components.entries()) {
     hostPath += `/${name}`;
     const stats = lstatSync(hostPath, { throwIfNoEntry: false });
-    if (stats === undefined) return hidesBelow ? "hidden" : undefined;
+    if (stats === undefined)
+      return hidesBelow || reader.isHidden(hostPath.slice(0, -name.length), name) ? "hidden" : undefined;
     if (isWhiteout(stats)) return "hidden";
     if (index === components.length - 1) return { hostPath, stats };
     if (!stats.isDirectory()) return "hidden";
-    hidesBelow ||= isOpaque(hostPath);
+    hidesBelow ||= reader.isOpaque(hostPath);
   }
   return undefined;
 }

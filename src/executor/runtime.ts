@@ -1,7 +1,9 @@
 import { execFile } from "node:child_process";
-import { accessSync, constants, statSync } from "node:fs";
 import { promisify } from "node:util";
 import { BuildError } from "../core/index.ts";
+import { findTool, toolPath } from "../stacking/index.ts";
+
+export { findTool, toolPath };
 
 /** The program that makes containers. */
 export interface Runtime {
@@ -9,33 +11,6 @@ export interface Runtime {
   readonly path: string;
   /** `1.8.1` */
   readonly version: string;
-}
-
-const fallbackPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/** The search path for system tools: the caller's, or the usual one where there is none. */
-export function toolPath(): string {
-  return process.env.PATH || fallbackPath;
-}
-
-/** Absolute path of a program on the search path, or undefined. */
-export function findTool(name: string): string | undefined {
-  if (name.includes("/")) return isExecutable(name) ? name : undefined;
-  for (const directory of toolPath().split(":")) {
-    if (!directory.startsWith("/")) continue;
-    const candidate = `${directory}/${name}`;
-    if (isExecutable(candidate)) return candidate;
-  }
-  return undefined;
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
-  } catch {
-    return false;
-  }
 }
 
 /**

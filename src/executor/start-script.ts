@@ -1,13 +1,13 @@
 import { mountedMark } from "./chain.ts";
 
-/** An overlay to mount before the runtime starts; paths are relative to the state directory. */
-export interface OverlayMount {
-  readonly options: string;
-  readonly target: string;
-}
+/** A root filesystem to mount before the runtime starts; paths are relative to the state directory. */
+export type RootfsMount =
+  | { readonly kind: "overlay"; readonly options: string; readonly target: string }
+  | { readonly kind: "fuse"; readonly program: string; readonly options: string; readonly target: string }
+  | { readonly kind: "bind"; readonly source: string; readonly target: string };
 
 export interface StartScript {
-  readonly mounts: readonly OverlayMount[];
+  readonly mounts: readonly RootfsMount[];
   /** Lines that run before the runtime starts, after the mounts. */
   readonly before?: readonly string[];
   /** The runtime and its arguments. */
@@ -18,24 +18,36 @@ export interface StartScript {
 
 /** What a chain's shell runs for one step: mounts, then becomes the runtime. */
 export function startScript({ mounts, before = [], command, hideUnifiedCgroup }: StartScript): string {
-  const steps = mounts.map(({ options, target }) => [
-    "mount",
-    "-t",
-    "overlay",
-    "-o",
-    options,
-    "overlay",
-    target,
-  ]);
+  const steps = mounts.map(mountCommand);
   if (hideUnifiedCgroup)
     steps.unshift(["mount", "--bind", "/dev/null", "/sys/fs/cgroup/unified/cgroup.controllers"]);
   return [
     ...steps.map((step) => `${step.map(quote).join(" ")} || exit 125`),
     ...before,
     `echo ${mountedMark.trim()} >&2`,
-    `exec ${command.map(quote).join(" ")} >&3 2>&4 3>&- 4>&-`,
+    ...runtimeLines(command.map(quote).join(" "), mounts),
     "",
   ].join("\n");
+}
+
+/**
+ * crun waits for every child that it has: where a program serves the root filesystem, the shell stays its parent, and the
+ * kernel ends it with the shell.
+ */
+function runtimeLines(command: string, mounts: readonly RootfsMount[]): string[] {
+  const run = `${command} >&3 2>&4 3>&- 4>&-`;
+  return mounts.some(({ kind }) => kind === "fuse") ? [run, "exit $?"] : [`exec ${run}`];
+}
+
+function mountCommand(mount: RootfsMount): string[] {
+  switch (mount.kind) {
+    case "overlay":
+      return ["mount", "-t", "overlay", "-o", mount.options, "overlay", mount.target];
+    case "fuse":
+      return [mount.program, "-o", mount.options, mount.target];
+    case "bind":
+      return ["mount", "--bind", mount.source, mount.target];
+  }
 }
 
 /** A word as the shell takes it literally. */

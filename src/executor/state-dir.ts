@@ -15,9 +15,9 @@ import {
   symlinkSync,
 } from "node:fs";
 import { join } from "node:path";
+import { type Namespace, removeTreeLater, toolPath } from "../stacking/index.ts";
 import { tryFlock } from "../sys/index.ts";
 import { makeDirectory } from "./plain-files.ts";
-import { toolPath } from "./runtime.ts";
 
 /**
  * What one process that runs steps keeps on disk, below `<stateDir>/<id>/`. Its `lock` is held for as long as the
@@ -37,6 +37,8 @@ export interface StateDir {
   link(layer: string): string;
   /** Notes another parent of control groups, to be swept when this process died. */
   noteCgroupParent(parent: string): void;
+  /** Removes a step's directory, unless it holds an upper directory of its own: then it is left for the trash. */
+  removeStep(this: void, path: string): void;
   close(): void;
 }
 
@@ -45,7 +47,7 @@ const sharedName = "shared";
 const parentsFile = "cgroup-parents";
 
 /** Opens a state directory of this process's own. `stateDir` is created when missing. */
-export function openStateDir(stateDir: string): StateDir {
+export function openStateDir(stateDir: string, namespace?: Namespace): StateDir {
   const shared = join(stateDir, sharedName);
   mkdirSync(shared, { recursive: true, mode: 0o700 });
   const { id, path, lock } = claim(stateDir);
@@ -70,8 +72,9 @@ export function openStateDir(stateDir: string): StateDir {
       return name;
     },
     noteCgroupParent: (parent) => appendFileSync(join(path, parentsFile), `${parent}\n`),
+    removeStep: (path) => removeStep(path, namespace),
     close() {
-      discard(stateDir, id);
+      discard(stateDir, id, namespace);
       closeSync(lock);
     },
   };
@@ -108,13 +111,13 @@ function leadsTo(path: string, lock: number): boolean {
  * control groups. Safe while other processes run steps there. Never throws for what it cannot remove:
  * the next sweep tries again.
  */
-export function sweep(stateDir: string): void {
+export function sweep(stateDir: string, namespace?: Namespace): void {
   for (const id of entriesOf(stateDir)) {
     if (!idPattern.test(id)) continue;
     const lock = openLock(join(stateDir, id));
     if (lock === undefined) continue;
     try {
-      if (tryFlock(lock, "exclusive")) discard(stateDir, id);
+      if (tryFlock(lock, "exclusive")) discard(stateDir, id, namespace);
     } catch {
       // Tried again at the next sweep.
     } finally {
@@ -127,16 +130,17 @@ export function sweep(stateDir: string): void {
  * Removes a state directory. What processes wrote can be a big tree, which takes seconds to delete: it is renamed into
  * the store's trash, and deleted by a process that nobody waits for. What that leaves, prune removes.
  */
-function discard(stateDir: string, id: string): void {
+function discard(stateDir: string, id: string, namespace: Namespace | undefined): void {
   const path = join(stateDir, id);
   for (const parent of [stepsCgroup, ...notedParents(path)]) removeCgroups(id, parent);
-  for (const name of entriesOf(path)) if (name.startsWith("s")) removeStep(join(path, name));
+  for (const name of entriesOf(path)) if (name.startsWith("s")) removeStep(join(path, name), namespace);
   if (entriesOf(path).some((name) => /^[su]/.test(name))) {
     const trash = join(stateDir, "..", "trash");
     mkdirSync(trash, { recursive: true, mode: 0o700 });
     const moved = join(trash, `run-${id}`);
     renameSync(path, moved);
-    deleteInBackground(moved);
+    if (namespace === undefined) deleteInBackground(moved);
+    else removeTreeLater(namespace, moved);
   } else rmSync(path, { recursive: true, force: true });
 }
 
@@ -151,9 +155,12 @@ function deleteInBackground(path: string): void {
   child.unref();
 }
 
-/** Removes a step's directory, unless it holds an upper directory of its own: then it is left for the trash. */
-export function removeStep(path: string): void {
+function removeStep(path: string, namespace: Namespace | undefined): void {
   if (entriesOf(path).some((name) => /^(u|o\d+)$/.test(name))) return;
+  if (namespace !== undefined) {
+    removeTreeLater(namespace, path);
+    return;
+  }
   try {
     rmSync(path, { recursive: true, force: true });
   } catch {

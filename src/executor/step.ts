@@ -1,32 +1,21 @@
-import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { BuildError } from "../core/index.ts";
+import { findTool, type Stacking } from "../stacking/index.ts";
 import { cgroupParentOf } from "./cgroup-parent.ts";
-import type { CgroupMode } from "./host.ts";
-import { createMountPoints, createWorkingDirectory, systemMountPoints } from "./mount-points.ts";
-import { overlayOptions, prepareMount, topmostFirst } from "./mounts.ts";
-import {
-  addressOf,
-  detectNetworkTool,
-  type NetworkTool,
-  namespaceFile,
-  networkScript,
-  type PublishedPort,
-  resolverOf,
-  slirpSocket,
-} from "./network.ts";
-import { defaultHostname, hostsFile, resolvConf, withNameserver } from "./network-files.ts";
-import { ociConfig } from "./oci-config.ts";
-import { makeDirectory, writePlainFile } from "./plain-files.ts";
-import { deliverPrivately, type PrivateFile, privateDirectory } from "./private-files.ts";
+import { type CgroupMode, hasUnifiedHierarchy } from "./host.ts";
+import { topmostFirst } from "./mounts.ts";
+import { detectNetworkTool, type PublishedPort, slirpSocket } from "./network.ts";
+import { makeDirectory } from "./plain-files.ts";
+import { privateDirectory } from "./private-files.ts";
 import { rlimits } from "./rlimits.ts";
-import { type OpaqueTest, readInLowers } from "./rootfs-lookup.ts";
 import type { Runtime, Tools } from "./runtime.ts";
 import type { SeccompSetting } from "./seccomp-cache.ts";
-import { type OverlayMount, startScript } from "./start-script.ts";
-import { containerId, removeStep, type StateDir, stepsCgroup } from "./state-dir.ts";
+import { containerId, type StateDir, stepsCgroup } from "./state-dir.ts";
+import { layOutRootAlone, layOutStep, rootName } from "./step-layout.ts";
+import type { RootPlan, StackPlan, StepPlan } from "./step-plan.ts";
+import type { stepTasks } from "./step-worker.ts";
 import type { Mount, ProcessIO, ProcessSpec, RootMount } from "./types.ts";
-import { resolveUser } from "./users.ts";
 
 /** What all steps of an executor share. */
 export interface Host {
@@ -35,8 +24,13 @@ export interface Host {
   readonly state: StateDir;
   readonly cgroups: CgroupMode;
   readonly seccomp: ((step: { stepDir: string; runtimeState: string }) => SeccompSetting) | undefined;
-  readonly isOpaque: OpaqueTest;
+  readonly stacking: Stacking;
 }
+
+const workerEntry = new URL(
+  import.meta.url.endsWith(".ts") ? "./step-worker.ts" : "./step-worker.js",
+  import.meta.url,
+);
 
 /** A step that is ready to be started, but for its configuration. */
 export interface PreparedStep {
@@ -52,159 +46,119 @@ export interface PreparedStep {
   finish(): void;
 }
 
-const noBytes = new Uint8Array();
-
 /** The kernel's limit on lower layers, one of which holds the mount points. */
 const largestStack = 500;
 
-/** Lays out a step's directory: overlay directories and links, network files, the bundle and the script that starts it. */
-export function prepareStep(
+/** Lays out a step's directory (see step-layout.ts): inside the user namespace, where there is one. */
+export async function prepareStep(
   host: Host,
   root: RootMount,
   process: ProcessSpec,
   mounts: readonly Mount[],
   io: ProcessIO,
-): PreparedStep {
-  const { step, inside, upper, topFirst, mount: rootMount } = layOutRoot(host, root);
-
-  const id = containerId(host.state.id, step.name);
-  const secret = process.secretEnv?.length || mounts.some(({ type }) => type === "secret");
+): Promise<PreparedStep> {
+  const { state, stacking, runtime, cgroups } = host;
+  const { step, stack } = beginStep(host, root, mounts);
+  const isolated = process.network === "isolated" ? detectNetworkTool() : undefined;
+  const id = containerId(state.id, step.name);
+  const isSecret = Boolean(process.secretEnv?.length) || mounts.some(({ type }) => type === "secret");
   // Everything that the runtime reads and keeps holds the environment, so all of it is where the secrets are.
-  const bundle = secret ? makeDirectory(inside(privateDirectory)) : step.path;
-  const runtimeRoot = join(secret ? bundle : host.state.path, "runtime");
-  const log = inside("runtime.log");
-  const { link } = host.state;
-  const extra = mounts.map((mount, index) => prepareMount(mount, index, topFirst, step, link, host.isOpaque));
-  const insecure = process.insecure === true;
-  const setting = insecure
+  const bundle = isSecret ? makeDirectory(join(step.path, privateDirectory)) : step.path;
+  const runtimeRoot = join(isSecret ? bundle : state.path, "runtime");
+  const log = join(step.path, "runtime.log");
+  const setting = process.insecure
     ? undefined
     : host.seccomp?.({ stepDir: step.path, runtimeState: join(runtimeRoot, id) });
-
-  const { isOpaque } = host;
-  const all = [upper, ...topFirst];
-  const user = resolveUser(process.user, {
-    passwd: readInLowers(all, "/etc/passwd", isOpaque),
-    group: readInLowers(all, "/etc/group", isOpaque),
-  });
   const parent = cgroupParentOf(process.cgroupParent, host);
-  const ownCgroup = parent !== stepsCgroup || usesCgroups(host.runtime, host.cgroups);
-  const cwd = process.cwd || "/";
-  createWorkingDirectory(upper, topFirst, cwd, user, isOpaque);
-  createMountPoints(
-    inside("p"),
-    topFirst,
-    [...systemMountPoints, ...extra.map((mount) => mount.point)],
-    isOpaque,
-  );
-  const hostname = process.hostname || defaultHostname;
-  const isolated = process.network === "isolated" ? detectNetworkTool() : undefined;
-  const address = isolated === undefined ? undefined : addressOf(isolated);
-  writePlainFile(inside("hosts"), hostsFile(hostname, process.extraHosts, address));
-  writePlainFile(inside("resolv.conf"), resolverFile(process.network, isolated));
-  const config = ociConfig({
-    rootfs: inside("m"),
-    args: process.args,
-    env: [...process.env, ...(process.secretEnv ?? [])],
-    cwd,
-    user,
-    hostname,
+  const ownCgroup =
+    stacking.namespace === undefined && (parent !== stepsCgroup || usesCgroups(runtime, cgroups));
+  const plan: StepPlan = {
+    ...stack,
+    process,
+    mounts,
     terminal: io.terminal,
-    insecure,
-    network: isolated ? { path: inside(namespaceFile) } : process.network === "none" ? "none" : "host",
-    mounts: extra.map((mount) => mount.oci),
+    isolated,
+    ids: stacking.namespace?.ids,
     rlimits: rlimits(process.ulimits, io.onWarning ?? (() => {})),
-    hostsFile: inside("hosts"),
-    resolvConfFile: inside("resolv.conf"),
+    cgroups,
+    cgroupsPath: ownCgroup ? `${parent}/${id}` : undefined,
+    hideUnifiedCgroup: runtime.kind === "crun" && hasUnifiedHierarchy(),
     seccomp: setting?.seccomp,
     annotations: setting?.annotations ?? {},
-    ...(setting?.hooks === undefined ? {} : { hooks: setting.hooks }),
-    cgroups: host.cgroups,
-    cgroupsPath: ownCgroup ? `${parent}/${id}` : undefined,
-  });
-  const delivery = secret
-    ? deliverPrivately(`${step.name}/${privateDirectory}`, [
-        configFile(config),
-        ...extra.flatMap(({ privateFile }) => privateFile ?? []),
-      ])
-    : undefined;
-  if (delivery === undefined) writeFileSync(inside("config.json"), JSON.stringify(config), { mode: 0o600 });
-
-  const start = startScript({
-    mounts: [rootMount, ...extra.flatMap((mount) => mount.overlay ?? [])],
-    before: [
-      ...(delivery?.script ?? []),
-      ...(isolated ? networkScript(isolated, step.name, process.ports ?? []) : []),
-    ],
+    hooks: setting?.hooks,
+    isSecret,
     command: runtimeCommand(host, { root: runtimeRoot, log, bundle, id, ownCgroup }),
-    hideUnifiedCgroup: host.cgroups === "hybrid" && host.runtime.kind === "crun",
-  });
-  writeFileSync(inside("start.sh"), start, { mode: 0o600 });
-  const slirp = isolated?.kind === "slirp4netns" && {
-    socket: inside(slirpSocket),
-    ports: process.ports ?? [],
   };
+  const payload = await layOut(plan, stacking);
   return {
     name: step.name,
-    payload: delivery?.payload ?? noBytes,
-    ...(slirp ? { slirp } : {}),
+    payload,
+    ...(isolated?.kind === "slirp4netns"
+      ? { slirp: { socket: join(step.path, slirpSocket), ports: process.ports ?? [] } }
+      : {}),
     runtimeLog: () => readIfPresent(log),
     finish() {
       setting?.finish();
-      setImmediate(removeStep, step.path);
+      setImmediate(state.removeStep, step.path);
     },
   };
 }
 
-function configFile(config: Record<string, unknown>): PrivateFile {
-  return { name: "config.json", content: Buffer.from(JSON.stringify(config)), uid: 0, gid: 0, mode: 0o600 };
-}
-
 /** Lays out a root filesystem for a program of the machine: it is only mounted, and nothing in it is made. */
-export function prepareBeside(
+export async function prepareBeside(
   host: Host,
   root: RootMount,
   command: (rootfs: string) => readonly string[],
-): PreparedStep {
-  const { step, inside, mount } = layOutRoot(host, root);
-  const start = startScript({ mounts: [mount], command: command(inside("m")), hideUnifiedCgroup: false });
-  writeFileSync(inside("start.sh"), start, { mode: 0o600 });
+): Promise<PreparedStep> {
+  const { step, stack } = beginStep(host, root, []);
+  const { namespace } = host.stacking;
+  const plan: RootPlan = { ...stack, command: command(join(step.path, rootName)) };
+  const task: keyof typeof stepTasks = "layOutRoot";
+  if (namespace === undefined) layOutRootAlone(plan);
+  else await namespace.run(workerEntry, task, plan);
   return {
     name: step.name,
-    payload: noBytes,
+    payload: new Uint8Array(),
     runtimeLog: () => "",
-    finish: () => setImmediate(removeStep, step.path),
+    finish: () => setImmediate(host.state.removeStep, step.path),
   };
 }
 
-interface LaidOutRoot {
-  readonly step: { readonly name: string; readonly path: string };
-  inside(name: string): string;
-  readonly upper: string;
-  /** The lower layers, topmost first. */
-  readonly topFirst: readonly string[];
-  readonly mount: OverlayMount;
+/** Makes a step's directory, and says what its root filesystem is to be. */
+function beginStep(
+  { state, stacking }: Host,
+  root: RootMount,
+  mounts: readonly Mount[],
+): { step: { name: string; path: string }; stack: StackPlan } {
+  const step = state.create("step");
+  const lowers = topmostFirst(root.lowers);
+  if (lowers.length >= largestStack) throw tooManyLayers(lowers.length);
+  const stack: StackPlan = {
+    state: state.path,
+    path: step.path,
+    name: step.name,
+    lowers,
+    upper: root.upper ?? makeDirectory(join(step.path, "u")),
+    links: linksOf([...lowers, ...mounts.flatMap(layersOf)], state),
+    rung: stacking.rung,
+    marks: stacking.marks,
+    fuse: stacking.rung === "fuse-overlayfs" ? findTool("fuse-overlayfs") : undefined,
+  };
+  return { step, stack };
 }
 
-function layOutRoot(host: Host, root: RootMount): LaidOutRoot {
-  const step = host.state.create("step");
-  const topFirst = topmostFirst(root.lowers);
-  if (topFirst.length >= largestStack) throw tooManyLayers(topFirst.length);
-  const inside = (name: string): string => join(step.path, name);
-  const upper = root.upper ?? makeDirectory(inside("u"));
-  for (const name of ["w", "m", "p"]) makeDirectory(inside(name));
-  const lowers = [`${step.name}/p`, ...topFirst.map(host.state.link)];
-  const short = relative(host.state.path, upper);
-  const isElsewhere = short.startsWith("..");
-  if (isElsewhere) symlinkSync(upper, inside("l"));
-  const options = overlayOptions(lowers, isElsewhere ? `${step.name}/l` : short, `${step.name}/w`);
-  return { step, inside, upper, topFirst, mount: { options, target: `${step.name}/m` } };
+/** Here, where this process may, without a detour: it is quick. */
+async function layOut(plan: StepPlan, { namespace }: Stacking): Promise<Uint8Array> {
+  const task: keyof typeof stepTasks = "layOut";
+  return namespace === undefined ? layOutStep(plan) : namespace.run(workerEntry, task, plan);
 }
 
-function resolverFile(network: ProcessSpec["network"], isolated: NetworkTool | undefined): string {
-  const own = isolated === undefined ? undefined : resolverOf(isolated);
-  return own === undefined
-    ? resolvConf(network === "default" || network === "host")
-    : withNameserver(resolvConf(true), own);
+function layersOf(mount: Mount): readonly string[] {
+  return mount.type === "overlay" ? mount.lowers : [];
+}
+
+function linksOf(layers: readonly string[], state: StateDir): ReadonlyMap<string, string> {
+  return new Map(layers.map((layer) => [layer, state.link(layer)]));
 }
 
 /**

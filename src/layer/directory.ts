@@ -1,8 +1,11 @@
-import { existsSync, renameSync, writeFileSync } from "node:fs";
-import { BuildError } from "../core/index.ts";
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { digestOfFields, hexOf } from "../core/index.ts";
 import type { LayerId, LayerSource } from "../snapshot/index.ts";
+import type { Stacking } from "../stacking/index.ts";
 import { bootId, type LayerFiles, type StoredRecord } from "./layer-files.ts";
-import { runLayerTask } from "./work.ts";
+import type { DirectoryStyle } from "./unpack-entry.ts";
+import { runLayerTask, runLayerTaskIn } from "./work.ts";
 
 /** What unpacking a layer needs of the store. */
 interface Store {
@@ -13,47 +16,124 @@ interface Store {
   repaired(found: StoredRecord): Promise<LayerSource>;
 }
 
+/** How directories are made for this way of stacking. */
+export function styleOf({ marks, namespace }: Stacking): DirectoryStyle {
+  return { marks, ids: namespace?.ids };
+}
+
+/**
+ * Name of a layer's directory. What it takes from the layers below (`borrowed`) and how directories are made here make it
+ * another one.
+ */
+export function directoryName({ form }: Stacking, borrowed: string): string {
+  if (form === "") return borrowed === "" ? "fs" : `fs-${borrowed}`;
+  return `fs-${hexOf(digestOfFields(form, borrowed)).slice(0, 16)}`;
+}
+
 /**
  * Makes the directory form of a layer at `target`, which appears whole, by rename; one that is there already is
  * taken. `below` are the layers that it borrows from, where it does.
  */
-export async function unpackTo(
+export function unpackTo(
   target: string,
   found: StoredRecord,
   below: readonly LayerId[],
   store: Store,
+  stacking: Stacking,
   signal?: AbortSignal,
 ): Promise<string> {
-  const { files } = store;
+  return makeDirectory(target, found.id, store.files, store.unsynced, stacking, async (temporary) => {
+    const source = await store.repaired(found);
+    const lower = found.dependsOnLower ? await store.sources(below) : [];
+    const task = { below: lower, target: temporary, style: styleOf(stacking) };
+    if (source.content.kind === "tar") {
+      await runLayerTaskIn(stacking.namespace, "unpack", { ...task, source }, signal);
+      return;
+    }
+    // A directory of another kind: by way of a tar.
+    const file = `${temporary}.tar`;
+    const packed = await runLayerTask("pack", { source, file }, signal);
+    try {
+      const tar = { ...source, index: packed.indexFile, content: { kind: "tar", path: file } } as const;
+      await runLayerTaskIn(stacking.namespace, "unpack", { ...task, source: tar }, signal);
+    } finally {
+      for (const each of [file, packed.indexFile]) rmSync(each, { force: true });
+    }
+  });
+}
+
+/** Makes one directory of a whole stack, as `unpackTo` does of one layer. It belongs to the top layer. */
+export function unpackStackTo(
+  target: string,
+  layers: readonly LayerId[],
+  store: Store,
+  stacking: Stacking,
+  signal?: AbortSignal,
+): Promise<string> {
+  return makeDirectory(target, layers.at(-1)!, store.files, store.unsynced, stacking, async (temporary) => {
+    const task = { layers: await store.sources(layers), target: temporary, style: styleOf(stacking) };
+    await runLayerTaskIn(stacking.namespace, "unpackTree", task, signal);
+  });
+}
+
+/** Takes over a directory that a step wrote as the directory form of its layer. False when there is one. */
+export async function adoptDirectory(
+  from: string,
+  target: string,
+  id: LayerId,
+  { files, unsynced }: Pick<Store, "files" | "unsynced">,
+  stacking: Stacking,
+): Promise<boolean> {
+  if (isComplete(target, files)) return false;
+  await publish(from, target, id, unsynced, stacking);
+  return true;
+}
+
+async function makeDirectory(
+  target: string,
+  id: LayerId,
+  files: LayerFiles,
+  unsynced: Set<LayerId>,
+  stacking: Stacking,
+  make: (temporary: string) => Promise<void>,
+): Promise<string> {
   if (isComplete(target, files)) return target;
-  if (process.getuid?.() !== 0)
-    throw new BuildError("permission-denied", "unpacking a layer for RUN needs root (owners, whiteouts)", {
-      hint: "builds without RUN need no privileges",
-    });
-  const source = await store.repaired(found);
-  const temporary = files.temporary();
-  const task = {
-    source,
-    below: found.dependsOnLower ? await store.sources(below) : [],
-    target: temporary,
-  };
+  // A directory of ours around it: one that is somebody else's, or that nobody may write to, cannot be renamed into the trash.
+  const around = files.temporary();
+  mkdirSync(around, { recursive: true, mode: 0o700 });
+  const temporary = join(around, "fs");
   try {
-    await runLayerTask("unpack", task, signal);
+    await make(temporary);
     if (existsSync(target)) {
       if (isComplete(target, files)) return target; // another process was quicker
       files.discard(target);
     }
-    writeFileSync(`${target}.boot`, bootId());
-    renameSync(temporary, target);
-    store.unsynced.add(found.id);
+    await publish(temporary, target, id, unsynced, stacking);
     return target;
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if ((code === "ENOTEMPTY" || code === "EEXIST") && isComplete(target, files)) return target;
     throw error;
   } finally {
-    if (existsSync(temporary)) files.discard(temporary);
+    if (existsSync(temporary)) files.discard(around);
+    else rmSync(around, { recursive: true, force: true });
   }
+}
+
+async function publish(
+  from: string,
+  target: string,
+  id: LayerId,
+  unsynced: Set<LayerId>,
+  { namespace }: Stacking,
+): Promise<void> {
+  writeFileSync(`${target}.boot`, bootId());
+  if (namespace === undefined) renameSync(from, target);
+  else {
+    const { moveTree } = await import("../stacking/index.ts");
+    await moveTree(namespace, from, target);
+  }
+  unsynced.add(id);
 }
 
 /** An unpacked directory that a power failure may have cut short is not worth having. */

@@ -19,16 +19,17 @@ import {
   type Snapshot,
   viewOf,
 } from "../snapshot/index.ts";
+import type { Stacking } from "../stacking/index.ts";
 import { syncFilesystem } from "../sys/index.ts";
 import { borrowedKey } from "./borrowed.ts";
-import { unpackTo } from "./directory.ts";
+import { adoptDirectory, directoryName, styleOf, unpackStackTo, unpackTo } from "./directory.ts";
 import { fromTar } from "./from-tar.ts";
 import { bootId, described, freshId, openLayerFiles, type StoredRecord } from "./layer-files.ts";
 import { packLayer } from "./pack.ts";
 import type { FromDirectoryOptions, LayerStore, PackedLayer } from "./types.ts";
 import { usageOf } from "./usage.ts";
 import { createViewCache } from "./view-cache.ts";
-import { runLayerTask } from "./work.ts";
+import { runLayerTask, runLayerTaskIn } from "./work.ts";
 
 /** Up to so many entries a walk is quicker than starting a worker, and packing them too if they are small. */
 const inlineEntries = 1000;
@@ -49,6 +50,8 @@ export function openLayerStore(content: ContentStore): LayerStore {
     underway.set(key, started);
     return started;
   }
+
+  const state = { files, unsynced, sources, repaired };
 
   function record(id: LayerId): StoredRecord | undefined {
     const found = files.read(id);
@@ -131,11 +134,28 @@ export function openLayerStore(content: ContentStore): LayerStore {
     below: readonly LayerId[] = [],
     signal?: AbortSignal,
   ): Promise<string> {
+    const stacking = await ownStacking();
     const found = existing(id);
-    if (found.origin === "directory") return files.directory(id, "fs");
-    const key = found.dependsOnLower ? await borrowedKey(await index(found), () => rootfs(below)) : "";
-    const target = files.directory(id, key === "" ? "fs" : `fs-${key}`);
-    return once(target, () => unpackTo(target, found, below, { files, unsynced, sources, repaired }, signal));
+    if (found.origin === "directory" && stacking.form === "") return files.directory(id, "fs");
+    const borrowed = found.dependsOnLower ? await borrowedKey(await index(found), () => rootfs(below)) : "";
+    const target = files.directory(id, directoryName(stacking, borrowed));
+    return once(target, () => unpackTo(target, found, below, state, stacking, signal));
+  }
+
+  /** One directory of a whole stack, where layers cannot be mounted one over the other. */
+  function stackDirectory(
+    layers: readonly LayerId[],
+    stacking: Stacking,
+    signal?: AbortSignal,
+  ): Promise<string> {
+    const target = files.directory(layers.at(-1)!, directoryName(stacking, layers.join()));
+    return once(target, () => unpackStackTo(target, layers, state, stacking, signal));
+  }
+
+  /** Found out when the first directory is needed: most builds need none. */
+  async function ownStacking(): Promise<Stacking> {
+    const { stackingOf } = await import("../stacking/index.ts");
+    return stackingOf(content.root);
   }
 
   async function sources(layers: readonly LayerId[]): Promise<LayerSource[]> {
@@ -155,6 +175,9 @@ export function openLayerStore(content: ContentStore): LayerStore {
 
   async function directories(snapshot: Snapshot, signal?: AbortSignal): Promise<string[]> {
     const { layers } = snapshot;
+    if (layers.length === 0) return [];
+    const stacking = await ownStacking();
+    if (stacking.rung === "clone") return [await stackDirectory(layers, stacking, signal)];
     let start = layers.length - 1;
     while (start > 0 && !existing(layers[start]!).opaqueRoot) start--;
     return Promise.all(
@@ -186,7 +209,13 @@ export function openLayerStore(content: ContentStore): LayerStore {
     });
   }
 
-  async function adoptUpper(upper: string, signal?: AbortSignal): Promise<LayerId> {
+  async function adoptUpper(
+    upper: string,
+    signal?: AbortSignal,
+    below: Snapshot = { layers: [] },
+  ): Promise<LayerId> {
+    const stacking = await ownStacking();
+    if (stacking.form !== "") return packUpper(upper, below, stacking, signal);
     const id = freshId();
     const prepared = files.prepare(id);
     try {
@@ -201,6 +230,32 @@ export function openLayerStore(content: ContentStore): LayerStore {
       files.discard(prepared);
       throw error;
     }
+  }
+
+  /** What a step wrote where root's overlayfs is not to be had: its tar is made at once, the directory is kept for the next step. */
+  async function packUpper(
+    upper: string,
+    below: Snapshot,
+    stacking: Stacking,
+    signal?: AbortSignal,
+  ): Promise<LayerId> {
+    const whole = stacking.rung === "clone";
+    const packed = await runLayerTaskIn(
+      stacking.namespace,
+      "packUpper",
+      {
+        root: upper,
+        below: await sources(below.layers),
+        style: styleOf(stacking),
+        whole,
+        file: content.temporary(),
+      },
+      signal,
+    );
+    const id = await adoptPacked(packed);
+    const name = directoryName(stacking, whole ? [...below.layers, id].join() : "");
+    await adoptDirectory(upper, files.directory(id, name), id, state, stacking);
+    return id;
   }
 
   function publish(prepared: string, facts: Omit<StoredRecord, "version" | "created" | "unsynced">): void {

@@ -8,6 +8,8 @@ import { packLayer } from "./pack.ts";
 import { packDirectory } from "./pack-directory.ts";
 import { type IndexTarOptions, indexTar } from "./tar-index.ts";
 import { unpackLayer } from "./unpack.ts";
+import { unpackTree } from "./unpack-tree.ts";
+import { packUpper } from "./upper-pack.ts";
 
 /** What an index says of its layer. */
 export type IndexSummary = Omit<BuiltIndex, "bytes">;
@@ -15,6 +17,8 @@ export type IndexSummary = Omit<BuiltIndex, "bytes">;
 export const layerTasks = {
   inflate,
   unpack: unpackLayer,
+  unpackTree,
+  packUpper,
   pack: (input: { source: LayerSource; file: string }) => packLayer(input.source, input.file),
   packDirectory,
   indexTar(input: { file: string; indexFile: string; options?: IndexTarOptions }): IndexSummary {

@@ -127,7 +127,8 @@ export interface LayerStore {
   rootfs(snapshot: Snapshot): Promise<Rootfs>;
   /**
    * Directories in overlay format, base first, absolute: the lower layers of a mount. Unpacks what is a tar so far
-   * (needs root). Shorter than the stack when a layer hides everything below it; empty for `scratch`.
+   * (as root, or in a user namespace). Shorter than the stack when a layer hides everything below it, one directory for
+   * all of it where layers cannot be mounted one over the other; empty for `scratch`.
    */
   directories(snapshot: Snapshot, signal?: AbortSignal): Promise<string[]>;
   /** The directory of one layer that stands on `below`. */
@@ -139,8 +140,11 @@ export interface LayerStore {
    * hostile entries before anything of it is visible; the same tar gives the layer that is there already.
    */
   fromTar(blob: Pick<Descriptor, "digest" | "size">, options?: FromTarOptions): Promise<LayerId>;
-  /** Takes over (renames away) a directory of this filesystem that overlayfs wrote. */
-  adoptUpper(directory: string, signal?: AbortSignal): Promise<LayerId>;
+  /**
+   * Takes over (renames away) a directory of this filesystem that a step wrote. `below` is what the step stood on: it tells
+   * what changed, and whose it was, where overlayfs cannot.
+   */
+  adoptUpper(directory: string, signal?: AbortSignal, below?: Snapshot): Promise<LayerId>;
   /**
    * A layer from a directory that a program wrote for the caller, who keeps it. Modes are as under umask 022; owner and
    * times are what the options say.

@@ -1,27 +1,10 @@
 /**
- * Makes the directory form of a layer (overlay format) from its index and tar. The target is a fresh directory of
- * ours and the index is a consistent tree, so every parent is a directory that was made here a moment ago: no name
- * can be led elsewhere, whatever the archive holds. Synchronous; needs root for owners and whiteouts.
+ * Makes the directory form of a layer from its index and tar. The target is a fresh directory of ours and the index is a
+ * consistent tree, so every parent is a directory that was made here a moment ago: no name can be led elsewhere,
+ * whatever the archive holds. Synchronous; needs root for owners and whiteouts, or a user namespace.
  */
-import {
-  chmodSync,
-  chownSync,
-  closeSync,
-  constants,
-  fchmodSync,
-  fchownSync,
-  futimesSync,
-  lchownSync,
-  linkSync,
-  lutimesSync,
-  mkdirSync,
-  openSync,
-  readSync,
-  symlinkSync,
-  utimesSync,
-  writeSync,
-} from "node:fs";
-import { BuildError, type BytePath, bytePathOf, fsPath, textOf } from "../core/index.ts";
+import { closeSync, linkSync, mkdirSync, openSync, readSync, writeSync } from "node:fs";
+import { BuildError, type BytePath, textOf } from "../core/index.ts";
 import {
   entryAt,
   findRecord,
@@ -37,7 +20,18 @@ import {
   recordFlags,
   typeAt,
 } from "../snapshot/index.ts";
-import { makeNode, setXattr } from "../sys/index.ts";
+import {
+  canMake,
+  copyContent,
+  type DirectoryStyle,
+  type Host,
+  hostBelow,
+  makeSpecial,
+  makeWhiteout,
+  settleDirectory,
+  windowSize,
+  writeFile,
+} from "./unpack-entry.ts";
 
 export interface UnpackTask {
   readonly source: LayerSource;
@@ -45,20 +39,24 @@ export interface UnpackTask {
   readonly below: readonly LayerSource[];
   /** A directory that does not exist yet. */
   readonly target: string;
+  readonly style: DirectoryStyle;
 }
 
-type Host = (path: BytePath) => string | Buffer;
+/** Where a layer is unpacked, and how. */
+interface Unpacking {
+  readonly index: LayerIndex;
+  readonly host: Host;
+  readonly style: DirectoryStyle & { readonly umask: number };
+  readonly lower: Rootfs | undefined;
+}
 
-const windowSize = 1 << 20;
-const createOnly = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-
-export function unpackLayer({ source, below, target }: UnpackTask): void {
+export function unpackLayer({ source, below, target, style }: UnpackTask): void {
   const index = loadIndex(source.index);
   if (index === undefined)
     throw new BuildError("data-loss", `layer ${source.id}: its index is missing or damaged`);
-  const base = bytePathOf(target);
-  const host: Host = (path) => fsPath(path === "" ? base : `${base}/${path}`);
+  const host = hostBelow(target);
   const lower = below.length === 0 ? undefined : openRootfs(below);
+  const unpacking: Unpacking = { index, host, lower, style: { ...style, umask: process.umask() } };
   const directories: { entry: LayerEntry; opaque: boolean }[] = [];
   const files: number[] = [];
   const links: number[] = [];
@@ -66,52 +64,37 @@ export function unpackLayer({ source, below, target }: UnpackTask): void {
     const type = typeAt(index, record);
     if (type === "file") files.push(record);
     else if (type === "hardlink") links.push(record);
-    else if (type === "whiteout") makeNode(host(pathAt(index, record)), "char", 0);
+    else if (type === "whiteout") makeWhiteout(host, pathAt(index, record), style);
     else {
       const entry = entryAt(index, record);
       if (type === "directory") {
         mkdirSync(host(entry.path), 0o700);
         directories.push({ entry, opaque: (flagsAt(index, record) & recordFlags.opaque) !== 0 });
-      } else makeSpecial(host(entry.path), entry);
+      } else if (canMake(entry, style)) makeSpecial(host(entry.path), entry, style);
     }
   }
-  writeFiles(index, files, source.content.path, host);
-  for (const record of links) makeLink(index, record, host, lower);
+  writeFiles(unpacking, files, source.content.path);
+  for (const record of links) makeLink(unpacking, record);
   // Children first: making one changes its parent's time.
   for (const { entry, opaque } of directories.reverse())
-    settleDirectory(host(entry.path), entry, opaque, lower);
+    settleDirectory(host(entry.path), borrowed(entry, lower), opaque, style);
   for (const layer of lower?.layers ?? []) layer.close();
 }
 
-function makeSpecial(host: string | Buffer, entry: LayerEntry): void {
-  if (entry.type === "symlink") symlinkSync(Buffer.from(entry.linkname, "latin1"), host);
-  else {
-    makeNode(host, entry.type as "char" | "block" | "fifo", 0o600, entry.devMajor, entry.devMinor);
-    chmodSync(host, entry.mode);
-  }
-  if (entry.uid !== 0 || entry.gid !== 0) {
-    lchownSync(host, entry.uid, entry.gid);
-    if (entry.type !== "symlink") chmodSync(host, entry.mode);
-  }
-  setXattrs(host, entry);
-  lutimesSync(host, entry.mtime, entry.mtime);
-}
-
 /** Files in the order in which they lie in the tar, through one window. */
-function writeFiles(index: LayerIndex, records: number[], tar: string, host: Host): void {
+function writeFiles({ index, host, style }: Unpacking, records: number[], tar: string): void {
   if (records.length === 0) return;
   const positions = new Map(records.map((record) => [record, positionAt(index, record)]));
   records.sort((a, b) => positions.get(a)! - positions.get(b)!);
   const fd = openSync(tar, "r");
   const window = Buffer.allocUnsafeSlow(windowSize);
-  const umask = process.umask();
   let start = 0;
   let end = 0;
   try {
     for (const record of records) {
       const entry = entryAt(index, record);
       const position = positions.get(record)!;
-      writeFile(host(entry.path), entry, umask, (out) => {
+      writeFile(host(entry.path), entry, style, (out) => {
         for (let done = 0; done < entry.size; ) {
           const at = position + done;
           if (at < start || at >= end) {
@@ -128,29 +111,12 @@ function writeFiles(index: LayerIndex, records: number[], tar: string, host: Hos
   }
 }
 
-function writeFile(
-  host: string | Buffer,
-  entry: LayerEntry,
-  umask: number,
-  fill: (fd: number) => void,
-): void {
-  const plain = (entry.mode & (0o7000 | umask)) === 0;
-  const fd = openSync(host, createOnly, plain ? entry.mode : 0o600);
-  try {
-    fill(fd);
-    if (entry.uid !== 0 || entry.gid !== 0) fchownSync(fd, entry.uid, entry.gid);
-    if (!plain) fchmodSync(fd, entry.mode);
-    setXattrs(host, entry);
-    futimesSync(fd, entry.mtime, entry.mtime);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-function makeLink(index: LayerIndex, record: number, host: Host, lower: Rootfs | undefined): void {
+function makeLink({ index, host, style, lower }: Unpacking, record: number): void {
   const { path, linkname } = entryAt(index, record);
-  if (findRecord(index, linkname) >= 0) {
-    linkSync(host(linkname), host(path));
+  const own = findRecord(index, linkname);
+  if (own >= 0) {
+    if (canMake({ type: typeAt(index, own) as LayerEntry["type"] }, style))
+      linkSync(host(linkname), host(path));
     return;
   }
   // The file is in a layer below. Overlayfs would copy it up before it links it: so do we.
@@ -162,50 +128,20 @@ function makeLink(index: LayerIndex, record: number, host: Host, lower: Rootfs |
       `${textOf(path)} is a hardlink to ${textOf(linkname)}, which the layers below do not have`,
     );
   if (file.type !== "file") {
-    makeSpecial(host(path), file);
+    if (canMake(file, style)) makeSpecial(host(path), file, style);
     return;
   }
   const content = file.layer.open(file.path);
   try {
-    const window = Buffer.allocUnsafe(Math.min(windowSize, Math.max(1, file.size)));
-    writeFile(host(path), file, process.umask(), (out) => {
-      for (let done = 0; done < file.size; ) {
-        const length = Math.min(window.length, file.size - done);
-        const count = readSync(content.fd, window, 0, length, content.position + done);
-        if (count === 0)
-          throw new BuildError("data-loss", `${textOf(linkname)} is shorter than its index says`);
-        for (let written = 0; written < count; ) written += writeSync(out, window, written, count - written);
-        done += count;
-      }
-    });
+    writeFile(host(path), file, style, (out) => copyContent(content, linkname, out));
   } finally {
     content.close();
   }
 }
 
-function settleDirectory(
-  host: string | Buffer,
-  own: LayerEntry,
-  opaque: boolean,
-  lower: Rootfs | undefined,
-): void {
-  const borrowed = own.implied && own.path !== "" ? lower?.lookup(own.path) : undefined;
-  const entry = borrowed?.type === "directory" ? borrowed : own;
-  if (entry.uid !== 0 || entry.gid !== 0) chownSync(host, entry.uid, entry.gid);
-  chmodSync(host, entry.mode);
-  setXattrs(host, entry);
-  if (opaque) setXattr(host, "trusted.overlay.opaque", Buffer.from("y"));
-  utimesSync(host, entry.mtime, entry.mtime);
-}
-
-/** A filesystem need not have every kind of xattr; what a file may do (capabilities) must not get lost silently. */
-function setXattrs(host: string | Buffer, entry: LayerEntry): void {
-  for (const [name, value] of entry.xattrs ?? [])
-    try {
-      setXattr(host, name, value);
-    } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code ?? "";
-      const optional = ["ENOTSUP", "EOPNOTSUPP", "EPERM", "EINVAL"].includes(code);
-      if (name === "security.capability" || !optional) throw error;
-    }
+/** A directory that the layer only implies is what it is in the layers below. */
+function borrowed(own: LayerEntry, lower: Rootfs | undefined): LayerEntry {
+  const found: LayerEntry | undefined =
+    own.implied && own.path !== "" ? lower?.lookup(own.path as BytePath) : undefined;
+  return found?.type === "directory" ? found : own;
 }

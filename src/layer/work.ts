@@ -1,4 +1,5 @@
 import { runInWorker } from "../core/index.ts";
+import type { Namespace } from "../stacking/index.ts";
 import type { layerTasks } from "./tasks.ts";
 
 type Tasks = typeof layerTasks;
@@ -15,4 +16,16 @@ export function runLayerTask<K extends keyof Tasks>(
   signal?: AbortSignal,
 ): Promise<Awaited<ReturnType<Tasks[K]>>> {
   return runInWorker(entry, task, input, { signal });
+}
+
+/** The same, inside the user namespace where there is one. */
+export function runLayerTaskIn<K extends keyof Tasks>(
+  namespace: Namespace | undefined,
+  task: K,
+  input: Parameters<Tasks[K]>[0],
+  signal?: AbortSignal,
+): Promise<Awaited<ReturnType<Tasks[K]>>> {
+  return namespace === undefined
+    ? runLayerTask(task, input, signal)
+    : namespace.run(entry, task, input, signal);
 }

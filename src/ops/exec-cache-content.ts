@@ -1,8 +1,6 @@
 import {
   chmodSync,
-  chownSync,
   closeSync,
-  lchownSync,
   linkSync,
   lutimesSync,
   mkdirSync,
@@ -15,22 +13,24 @@ import {
 import { setImmediate } from "node:timers/promises";
 import { BuildError, type BytePath, bytePathOf, fsPath, textOf } from "../core/index.ts";
 import type { FoundEntry, Rootfs } from "../snapshot/index.ts";
-import { makeNode, setXattr } from "../sys/index.ts";
+import { type Gift, isPrivileged } from "../stacking/index.ts";
+import { makeNode } from "../sys/index.ts";
 
 /** After so many bytes, an entry counting as some, the event loop gets its turn. */
 const turnBytes = 16 << 20;
 const entriesWorth = 64 << 10;
 
 /**
- * Copies the directory `source` of a root filesystem to `target`, a directory that does not exist yet: with owners, modes,
- * times, links and xattrs.
+ * Copies the directory `source` of a root filesystem to `target`, a directory that does not exist yet: with modes, times,
+ * links and xattrs. Returns whose the files are to be.
  */
 export async function copyContent(
   rootfs: Rootfs,
   source: BytePath,
   target: string,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<Gift[]> {
+  const gifts: Gift[] = [];
   const base = bytePathOf(target);
   const directories: { entry: FoundEntry; path: BytePath }[] = [];
   const names = new Map<string, BytePath>();
@@ -52,12 +52,24 @@ export async function copyContent(
     }
     const key = `${inode.layer.id} ${inode.path}`;
     const known = names.get(key);
+    if ((inode.type === "char" || inode.type === "block") && !isPrivileged()) continue;
     if (known !== undefined) linkSync(fsPath(known), fsPath(path));
-    else makeEntry(inode, path);
+    else {
+      makeEntry(inode, path);
+      gifts.push(giftOf(inode, path));
+    }
     names.set(key, path);
   }
   // Last, and inner ones first: making a child changes the time of its parent, and its mode may forbid it.
-  for (const { entry, path } of directories.reverse()) describe(entry, path);
+  for (const { entry, path } of directories.reverse()) {
+    describe(entry, path);
+    gifts.push(giftOf(entry, path));
+  }
+  return gifts;
+}
+
+function giftOf({ type, uid, gid, mode, xattrs }: FoundEntry, path: BytePath): Gift {
+  return type === "symlink" ? { path, uid, gid, mode: undefined } : { path, uid, gid, mode, xattrs };
 }
 
 function makeEntry(entry: FoundEntry, path: BytePath): void {
@@ -65,7 +77,6 @@ function makeEntry(entry: FoundEntry, path: BytePath): void {
   switch (entry.type) {
     case "symlink":
       symlinkSync(fsPath(entry.linkname), host);
-      lchownSync(host, entry.uid, entry.gid);
       lutimesSync(host, entry.mtime, entry.mtime);
       return;
     case "file":
@@ -84,9 +95,7 @@ function makeEntry(entry: FoundEntry, path: BytePath): void {
 
 function describe(entry: FoundEntry, path: BytePath): void {
   const host = fsPath(path);
-  chownSync(host, entry.uid, entry.gid);
   chmodSync(host, entry.mode);
-  for (const [name, value] of entry.xattrs ?? []) setXattr(host, name, value);
   utimesSync(host, entry.mtime, entry.mtime);
 }
 

@@ -1,10 +1,11 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BuildError, bytePathOf, digestOfFields, hexOf } from "../core/index.ts";
 import type { LayerStore } from "../layer/index.ts";
 import type { ExecMount } from "../llb/index.ts";
 import { type HeldLock, lock, tryLock } from "../names/index.ts";
 import type { FoundEntry, Rootfs } from "../snapshot/index.ts";
+import { type Gift, giveAway, removeTree } from "../stacking/index.ts";
 import { digestOfMount } from "./exec-key.ts";
 import type { Ref } from "./ref.ts";
 
@@ -28,7 +29,8 @@ export interface CacheMount {
 interface Beginning {
   /** What tells it from another beginning of the same id. */
   readonly identity: readonly (string | number)[];
-  make(directory: string): Promise<void> | void;
+  /** Makes it, and says whose the files are to be. */
+  make(directory: string): Promise<readonly Gift[]> | readonly Gift[];
 }
 
 /**
@@ -75,10 +77,10 @@ async function begin(
   try {
     if (existsSync(directory)) return;
     // What a killed process left of it.
-    rmSync(place, { recursive: true, force: true });
+    await removeTree(place);
     mkdirSync(place, { mode: 0o755 });
     const unfinished = join(place, "unfinished");
-    await beginning.make(unfinished);
+    await giveAway(await beginning.make(unfinished));
     writeFileSync(join(place, "..", "id"), id, { mode: 0o600 });
     renameSync(unfinished, directory);
   } finally {
@@ -117,7 +119,7 @@ async function beginningOf(
     identity: ["content", await digestOfMount(mount, input, layers)],
     async make(directory) {
       const { copyContent } = await import("./exec-cache-content.ts");
-      await copyContent(rootfs, path, directory, signal);
+      return copyContent(rootfs, path, directory, signal);
     },
   };
 }
@@ -128,8 +130,8 @@ function emptyDirectory(like?: FoundEntry): Beginning {
     identity: like === undefined ? [] : [uid, gid, mode],
     make(directory) {
       mkdirSync(directory);
-      chownSync(directory, uid, gid);
       chmodSync(directory, mode);
+      return [{ path: bytePathOf(directory), uid, gid, mode }];
     },
   };
 }

@@ -1,8 +1,9 @@
-import { chmodSync, chownSync } from "node:fs";
-import { BuildError } from "../core/index.ts";
+import { chmodSync } from "node:fs";
+import { BuildError, bytePathOf } from "../core/index.ts";
 import type { Executor, Mount } from "../executor/index.ts";
 import type { ExecMount, ExecOp, LentFile } from "../llb/index.ts";
 import type { Session } from "../session/index.ts";
+import { giveAway } from "../stacking/index.ts";
 import { openAgentSocket } from "./agent-socket.ts";
 
 /** The mount of a secret; undefined when there is none of that id, and the step can do without. */
@@ -63,15 +64,9 @@ export async function agentMount(
     });
   }
   const { path, close } = await openAgentSocket(id, session, executor.createUpper());
-  giveTo(path, uid, gid, mode & 0o777);
+  chmodSync(path, mode & 0o777);
+  await giveAway([{ path: bytePathOf(path), uid, gid, mode: mode & 0o777 }]);
   return { mount: { type: "bind", source: path, target, readonly: false }, release: close };
-}
-
-/** An ordinary user can give nothing away: it is root in the sandbox, and lets any other user there in by the mode. */
-function giveTo(path: string, uid: number, gid: number, mode: number): void {
-  const isRoot = process.geteuid?.() === 0;
-  if (isRoot) chownSync(path, uid, gid);
-  chmodSync(path, isRoot || uid === 0 ? mode : mode | 0o006);
 }
 
 function lentFile(file: LentFile | undefined, mount: ExecMount): LentFile {

@@ -47,7 +47,7 @@ export async function runStep(
     log.close();
   }
   if (rootMount.output === skipOutput) return [];
-  const layer = await layers.adoptUpper(upper, context.signal);
+  const layer = await layers.adoptUpper(upper, context.signal, base);
   return [{ kind: "snapshot", snapshot: { layers: [...base.layers, layer] } }];
 }
 

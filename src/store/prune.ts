@@ -64,9 +64,9 @@ export async function prune(store: Store, options: PruneOptions): Promise<PruneR
     for (const left of namesIn(join(store.root, "trash")))
       restoreNamed(store, join(store.root, "trash", left));
     if (verdict.records.length > 0) store.cache.sweepAliases();
-    sweepLeftovers(store.root);
+    await sweepLeftovers(store.root);
     sweepLogs(store.root);
-    sweepTrash(store.root);
+    await sweepTrash(store.root);
     return result;
   } finally {
     alone.release();

@@ -270,7 +270,7 @@ test("du counts every form, and what prune would free", async () => {
   assert.equal((await prune(store, { cache: "unused", untagged: true })).bytes, usage.reclaimable);
 });
 
-test("temporary files of the dead are swept, those of the living are not", () => {
+test("temporary files of the dead are swept, those of the living are not", async () => {
   const store = freshStore();
   const [file, oldContent] = [store.content.temporary(), store.content.temporary()];
   for (const one of [file, oldContent]) writeFileSync(one, "x");
@@ -279,9 +279,9 @@ test("temporary files of the dead are swept, those of the living are not", () =>
   // What is being unpacked has the time that its archive gives it.
   for (const one of [oldContent, unpacking]) utimesSync(one, 1000, 1000);
   const left = () => [file, oldContent, unpacking].map((one) => existsSync(one));
-  sweepLeftovers(store.root);
+  await sweepLeftovers(store.root);
   assert.deepEqual(left(), [true, true, true]);
-  sweepLeftovers(store.root, Date.now() + 2 * 60 * 60 * 1000);
+  await sweepLeftovers(store.root, Date.now() + 2 * 60 * 60 * 1000);
   assert.deepEqual(left(), [false, false, false]);
 });
 

@@ -4,11 +4,17 @@ import { join } from "node:path";
 /** A temporary file that nobody has changed for this long belongs to a process that is dead. */
 const staleAfter = 60 * 60 * 1000;
 
+/** Loaded when something is deleted, which most commands do not. */
+async function removeTree(path: string): Promise<void> {
+  const stacking = await import("../stacking/index.ts");
+  await stacking.removeTree(path);
+}
+
 /** Deletes what was renamed into `trash/`. Callers hold the prune lock, so that nobody is about to bring things back. */
-export function sweepTrash(root: string): void {
+export async function sweepTrash(root: string): Promise<void> {
   for (const name of namesIn(join(root, "trash")))
     try {
-      rmSync(join(root, "trash", name), { recursive: true, force: true });
+      await removeTree(join(root, "trash", name));
     } catch (error) {
       // A step's left-overs are being deleted by another process, too.
       const { code } = error as NodeJS.ErrnoException;
@@ -17,20 +23,19 @@ export function sweepTrash(root: string): void {
 }
 
 /** Deletes temporary files of processes that were killed. */
-export function sweepLeftovers(root: string, now: number = Date.now()): void {
-  const sweep = (directory: string, pattern: RegExp) => {
+export async function sweepLeftovers(root: string, now: number = Date.now()): Promise<void> {
+  const sweep = async (directory: string, pattern: RegExp) => {
     for (const name of namesIn(directory)) {
       const file = join(directory, name);
       const found = pattern.test(name) ? statSync(file, { throwIfNoEntry: false }) : undefined;
       // By the change time: a directory that is being unpacked has the modification time that its archive says.
-      if (found !== undefined && now - found.ctimeMs > staleAfter)
-        rmSync(file, { recursive: true, force: true });
+      if (found !== undefined && now - found.ctimeMs > staleAfter) await removeTree(file);
     }
   };
-  sweep(join(root, "ingest"), /./);
-  sweep(join(root, "layers"), /^tmp-/);
-  sweep(join(root, "names"), /\.tmp$/);
-  sweep(root, /\.tmp$/);
+  await sweep(join(root, "ingest"), /./);
+  await sweep(join(root, "layers"), /^tmp-/);
+  await sweep(join(root, "names"), /\.tmp$/);
+  await sweep(root, /\.tmp$/);
 }
 
 /** How long the log of a step is kept. */

@@ -64,7 +64,8 @@ async function sandbox(call: Call): Promise<Line[]> {
   const lines: Line[] = [];
   for (const { subject, check } of diagnose(stateDir)) {
     try {
-      lines.push({ grade: "ok", subject, text: await check() });
+      const { text, isNote } = await check();
+      lines.push({ grade: isNote ? "note" : "ok", subject, text });
     } catch (error) {
       const { message, hint } = toBuildError(error);
       lines.push({ grade: "missing", subject, text: hint === undefined ? message : `${message} (${hint})` });

@@ -1,0 +1,47 @@
+import { rmSync } from "node:fs";
+import { runInWorker } from "../core/index.ts";
+import type { Namespace } from "./namespace.ts";
+import { isPrivileged, openNeededNamespace } from "./open.ts";
+import type { treeTasks } from "./tree-worker.ts";
+
+type Tasks = typeof treeTasks;
+
+const entry = new URL(
+  import.meta.url.endsWith(".ts") ? "./tree-worker.ts" : "./tree-worker.js",
+  import.meta.url,
+);
+
+/** Runs one of the tree tasks where it may: in the namespace, or in a worker thread. */
+export function runTreeTask<K extends keyof Tasks>(
+  namespace: Namespace | undefined,
+  task: K,
+  input: Parameters<Tasks[K]>[0],
+  signal?: AbortSignal,
+): Promise<Awaited<ReturnType<Tasks[K]>>> {
+  return namespace === undefined
+    ? runInWorker(entry, task, input, { signal })
+    : namespace.run(entry, task, input, signal);
+}
+
+/** Renames a directory. Outside the namespace even its owner may not, when he may not write into it. */
+export async function moveTree(namespace: Namespace, from: string, to: string): Promise<void> {
+  await runTreeTask(namespace, "move", { from, to });
+}
+
+/** Removes a directory that may have files of subordinate ids; nobody waits for it. */
+export function removeTreeLater(namespace: Namespace, path: string): void {
+  namespace.leave(entry, "remove", { path });
+}
+
+/** Removes a file or directory, in the namespace when it has what this process may not touch. Nothing there is no error. */
+export async function removeTree(path: string): Promise<void> {
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if ((code !== "EACCES" && code !== "EPERM") || isPrivileged()) throw error;
+    const namespace = await openNeededNamespace();
+    if (namespace === undefined) throw error;
+    await runTreeTask(namespace, "remove", { path });
+  }
+}

@@ -1,0 +1,82 @@
+import { spawn } from "node:child_process";
+import { chmodSync, chownSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { checkout, finished, type Output, type RunOptions } from "./sandbox.ts";
+
+/** A user of the machine who exists only for what a test starts: private mounts cover the machine's user files. */
+export interface OrdinaryUser {
+  readonly home: string;
+  readonly store: string;
+  readonly uid: number;
+  /** Runs the command line as this user. `wrapper` are words that a shell runs before, still as root. */
+  stagewright(args: readonly string[], options?: UserRunOptions): Promise<Output>;
+  /** Runs any program as this user. */
+  run(command: readonly string[], options?: UserRunOptions): Promise<Output>;
+  start(args: readonly string[], options?: UserRunOptions): ReturnType<typeof spawn>;
+}
+
+export interface UserRunOptions extends RunOptions {
+  /** Shell commands that root runs first, in the private mount namespace. */
+  readonly before?: string;
+}
+
+export interface UserOptions {
+  /** A directory that everybody may enter. */
+  readonly directory: string;
+  readonly name: string;
+  readonly uid: number;
+  /** First of 65536 subordinate ids; none without it. */
+  readonly subordinate?: number;
+}
+
+const hangs = 2 * 60_000;
+
+export function createUser({ directory, name, uid, subordinate }: UserOptions): OrdinaryUser {
+  const base = join(directory, name);
+  const home = join(base, "home");
+  const store = join(home, "store");
+  mkdirSync(home, { recursive: true });
+  mkdirSync(join(base, "checkout"));
+  chmodSync(base, 0o755);
+  chownSync(home, uid, uid);
+  chmodSync(home, 0o700);
+  const lent = subordinate === undefined ? "" : `${name}:${subordinate}:65536\n`;
+  writeFileSync(
+    join(base, "passwd"),
+    `${readFileSync("/etc/passwd", "utf8")}${name}:x:${uid}:${uid}::${home}:/bin/sh\n`,
+  );
+  writeFileSync(join(base, "group"), `${readFileSync("/etc/group", "utf8")}${name}:x:${uid}:\n`);
+  for (const file of ["subuid", "subgid"]) writeFileSync(join(base, file), lent);
+
+  // The checkout may lie where nobody else may go.
+  const seen = (path: string): string =>
+    path.startsWith(`${checkout}/`) ? join(base, "checkout", path.slice(checkout.length)) : path;
+  const setup = ["passwd", "group", "subuid", "subgid"]
+    .map((file) => `mount --bind '${base}/${file}' /etc/${file}`)
+    .concat(`mount --bind '${checkout}' '${base}/checkout'`)
+    .join(" && ");
+  const start = (command: readonly string[], options: UserRunOptions = {}) => {
+    const { NODE_EXTRA_CA_CERTS: _, STAGEWRIGHT_FROM_SOURCE: __, ...env } = process.env;
+    const identity = ["--reuid", String(uid), "--regid", String(uid), "--clear-groups"];
+    const script = `${setup} && ${options.before ?? "true"} && cd '${options.cwd ?? home}' && exec setpriv ${identity.join(" ")} "$@"`;
+    return spawn("unshare", ["-m", "--propagation", "private", "sh", "-c", script, "sh", ...command], {
+      env: { ...env, HOME: home, STAGEWRIGHT_ROOT: store, ...options.env },
+      stdio: ["pipe", "pipe", "pipe"],
+      timeout: hangs,
+      killSignal: "SIGKILL",
+    });
+  };
+  const cli = (args: readonly string[]): string[] => [
+    seen(process.execPath),
+    join(base, "checkout/bin/stagewright.cjs"),
+    ...args,
+  ];
+  return {
+    home,
+    store,
+    uid,
+    start: (args, options) => start(cli(args), options),
+    run: (command, options) => finished(start(command, options), options?.input),
+    stagewright: (args, options) => finished(start(cli(args), options), options?.input),
+  };
+}
