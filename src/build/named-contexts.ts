@@ -88,7 +88,7 @@ function elsewhere(name: string, value: string, cwd: string): NamedContext | und
   }
   throw new BuildError(
     "invalid-argument",
-    `build context ${name}: ${kind}: is no kind of context: ${value}`,
+    `build context ${name}: ${kind}: is no kind of context: ${shownUrl(value)}`,
     {
       hint: "a directory, a tar, docker-image://, oci-layout://, docker-daemon:, a git repository, or an http(s) URL",
     },

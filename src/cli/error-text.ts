@@ -6,7 +6,7 @@ const widestLine = 200;
 
 /**
  * An error as the user reads it: the failed step with the end of its output, the excerpt of the Dockerfile with the
- * lines marked, the message, and what to do. The layout is BuildKit's.
+ * lines marked, the message, and what to do. The layout is BuildKit's; logins in URLs are left out.
  */
 export function errorText(error: BuildError): string {
   const { details } = error;
@@ -16,7 +16,7 @@ export function errorText(error: BuildError): string {
       `------\n > ${printableLine(details.step)}:\n${details.logTail.map(printableLine).join("\n")}\n------\n`,
     );
   if (details.source !== undefined) parts.push(excerpt(details.source));
-  parts.push(`ERROR: ${error.message.split("\n").map(printableLine).join("\n")}\n`);
+  parts.push(`ERROR: ${withoutLogins(error.message).split("\n").map(printableLine).join("\n")}\n`);
   if (details.logFile !== undefined) parts.push(`Full log: ${details.logFile}\n`);
   if (error.hint !== undefined) parts.push(`Hint: ${error.hint}\n`);
   return parts.join("");
@@ -76,6 +76,6 @@ function covers(range: SourceRange, line: number): boolean {
 }
 
 function cut(text: string): string {
-  const plain = text.replace(/[\u0000-\u0008\u000b-\u001f\u007f]/g, "�");
+  const plain = withoutLogins(text).replace(/[\u0000-\u0008\u000b-\u001f\u007f]/g, "�");
   return plain.length > widestLine ? `${plain.slice(0, widestLine)}…` : plain;
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseGitReference, shownUrl, withoutLogins } from "./git-reference.ts";
+import { parseGitReference } from "./git-reference.ts";
+import { shownUrl, withoutLogins } from "./url.ts";
 
 test("URLs and scp-like names with ref and directory", () => {
   const cases: [string, string, string, string][] = [

@@ -1,5 +1,6 @@
 import { posix } from "node:path";
 import { BuildError } from "./errors.ts";
+import { percentDecoded } from "./url.ts";
 
 /** A git repository with what is wanted of it, as `ADD` and build contexts name it. */
 export interface GitReference {
@@ -58,8 +59,8 @@ function locate(text: string): (Place & { query: string; fragment: string }) | u
     const [authority, path] = [url[2]!, url[3]!];
     const host = authority.slice(authority.lastIndexOf("@") + 1);
     const remote = `${scheme}://${authority}${path}`;
-    const [query, fragment] = [url[4] ?? "", decoded(url[5] ?? "")];
-    return { remote, scheme, host, path: decoded(path), query, fragment };
+    const [query, fragment] = [url[4] ?? "", percentDecoded(url[5] ?? "")];
+    return { remote, scheme, host, path: percentDecoded(path), query, fragment };
   }
   if (/^[a-z0-9]+:\/\//i.test(text)) return undefined;
   const scp = scpForm.exec(text);
@@ -73,14 +74,6 @@ function locate(text: string): (Place & { query: string; fragment: string }) | u
     query: query ?? "",
     fragment: fragment ?? "",
   };
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }
 
 function withQuery(base: GitReference, query: string): GitReference {
@@ -147,21 +140,6 @@ function invalid(message: string): BuildError {
   return new BuildError("invalid-argument", message, {
     hint: "a git reference is URL.git#REF:DIRECTORY, or URL.git?ref=…&subdir=…&checksum=…",
   });
-}
-
-/** A URL or `user@host:path` for people and for what is kept: a password or token in it is left out. */
-export function shownUrl(url: string): string {
-  const [, start, authority, rest] = /^([a-z][a-z0-9+.-]*:\/\/)([^/?#]*@)(.*)$/is.exec(url) ?? [];
-  if (start === undefined) return url;
-  const user = authority!.slice(0, -1);
-  const colon = user.indexOf(":");
-  const secret = /^https?:/i.test(start) ? "xxxxx@" : `${user}@`;
-  return `${start}${colon < 0 ? secret : `${user.slice(0, colon)}:xxxxx@`}${rest}`;
-}
-
-/** A text, such as a line of a Dockerfile, without the users and passwords of the http URLs in it. */
-export function withoutLogins(text: string): string {
-  return text.replace(/\bhttps?:\/\/[^\s/?#"']*@/gi, (start) => shownUrl(start));
 }
 
 /** Whether this is a whole commit id, of SHA-1 or SHA-256. */

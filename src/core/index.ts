@@ -16,4 +16,5 @@ export * from "./platform.ts";
 export * from "./reference.ts";
 export * from "./size.ts";
 export * from "./source-range.ts";
+export * from "./url.ts";
 export * from "./worker-pool.ts";

@@ -1,5 +1,5 @@
 import { posix } from "node:path";
-import { type Digest, type GitReference, parseGitReference } from "../../core/index.ts";
+import { type Digest, type GitReference, parseGitReference, percentDecoded } from "../../core/index.ts";
 import type { AddInstruction } from "../../dockerfile/index.ts";
 import { gitSource, httpSource, type LlbVertex, type VertexOptions } from "../../llb/index.ts";
 import { invalid } from "../refuse.ts";
@@ -63,12 +63,7 @@ function withFlags(repository: GitReference, { keepGitDir, checksum }: AddInstru
 /** The last part of the URL's path; where there is none, BuildKit's name for that. */
 function fileNameOf(url: string): string {
   const path = /^https?:\/\/[^/?#]*([^?#]*)/.exec(url)?.[1] ?? "";
-  let name = posix.basename(path);
-  try {
-    name = posix.basename(decodeURIComponent(path));
-  } catch {
-    // What cannot be decoded is taken as it stands.
-  }
+  const name = posix.basename(percentDecoded(path));
   return name === "" || name === "." || name === ".." ? "__unnamed__" : name;
 }
 

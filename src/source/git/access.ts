@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { BuildError } from "../../core/index.ts";
+import { BuildError, basicAuthorization } from "../../core/index.ts";
 import type { RemoteStores, RemoteWork } from "../remote.ts";
 import type { GitEnvironment } from "./command.ts";
 import type { GitRepository } from "./repository.ts";
@@ -26,7 +26,13 @@ export async function openAccess(
   const base: GitEnvironment = {
     signal: work.signal,
     log: work.log,
-    ...(header !== undefined && { config: [[`http.${scope}.extraheader`, `Authorization: ${header}`]] }),
+    ...(header !== undefined && {
+      // git sends the header to whatever host a redirect leads to.
+      config: [
+        [`http.${scope}.extraheader`, `Authorization: ${header}`],
+        ["http.followRedirects", "false"],
+      ],
+    }),
   };
   if (!isSsh(url)) return { url, environment: base, close: () => undefined };
   return sshAccess(repository, url, base, stores, work);
@@ -35,10 +41,12 @@ export async function openAccess(
 /** An http URL's user and password as a header. The user of an ssh URL is no secret, and stays. */
 function withoutLogin(remote: string): { url: string; login?: string } {
   const [, start, login, rest] = /^(https?:\/\/)([^/?#]*)@(.*)$/s.exec(remote) ?? [];
-  if (start === undefined) return { url: remote };
+  const url = start === undefined ? remote : `${start}${rest}`;
+  if (/^https?:/.test(url) && URL.parse(url) === null)
+    throw new BuildError("invalid-argument", `${url} is no URL of a git repository`);
+  if (start === undefined) return { url };
   const [user = "", ...password] = login!.split(":");
-  const pair = `${decodeURIComponent(user)}:${decodeURIComponent(password.join(":"))}`;
-  return { url: `${start}${rest}`, login: `Basic ${Buffer.from(pair).toString("base64")}` };
+  return { url, login: basicAuthorization(user, password.join(":")) };
 }
 
 function isSsh(url: string): boolean {

@@ -28,7 +28,7 @@ export async function checkOut(
 
 async function hasSubmodules({ ref, environment }: BareClone): Promise<boolean> {
   try {
-    await git(["cat-file", "-e", `${ref}^{commit}:.gitmodules`], environment);
+    await git(["cat-file", "-e", `${ref}^{commit}:.gitmodules`], { ...environment, log: undefined });
     return true;
   } catch (error) {
     if (error instanceof GitFailure) return false;
@@ -67,7 +67,7 @@ async function workingClone(
     here,
   );
   await git(["checkout", "--quiet", "--detach", commit], here);
-  await git(["remote", "add", "origin", access.url], here);
+  await git(["remote", "add", "--", "origin", access.url], here);
   await git(["reflog", "expire", "--all", "--expire=now"], here);
   rmSync(join(gitDirectory, "FETCH_HEAD"), { force: true });
 }

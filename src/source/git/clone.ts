@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { digestOf, hexOf } from "../../core/index.ts";
+import { BuildError, digestOf, hexOf, shownUrl } from "../../core/index.ts";
 import { lock } from "../../names/index.ts";
 import type { GitAccess } from "./access.ts";
 import { type GitEnvironment, GitFailure, git } from "./command.ts";
@@ -33,16 +33,12 @@ export async function openClone(root: string, access: GitAccess, resolved: Resol
     isHeld = false;
   };
   try {
-    if (!existsSync(join(directory, "HEAD"))) {
-      rmSync(directory, { recursive: true, force: true });
-      mkdirSync(directory, { mode: 0o700 });
-      await git(["init", "--quiet", "--bare", `--object-format=${format}`], environment);
-    }
-    for (const left of ["shallow.lock", "packed-refs.lock", "index.lock"])
-      rmSync(join(directory, left), { force: true });
+    if (existsSync(directory)) removeLeftovers(directory);
+    else await createClone(directory, format, access);
     if (!(await has(resolved.object, environment)))
       await asking(access, () => fetchObject(access, resolved, environment));
     await git(["update-ref", ref, resolved.object], environment);
+    await checkCommit(access, resolved, environment);
     return { directory, ref, environment, release };
   } catch (error) {
     release();
@@ -50,10 +46,46 @@ export async function openClone(root: string, access: GitAccess, resolved: Resol
   }
 }
 
+/** Appears whole, or not at all. */
+async function createClone(directory: string, format: string, { environment }: GitAccess): Promise<void> {
+  const started = `${directory}.new`;
+  rmSync(started, { recursive: true, force: true });
+  mkdirSync(started, { mode: 0o700 });
+  const how = { ...environment, gitDirectory: started };
+  await git(["init", "--quiet", "--bare", "--template=", `--object-format=${format}`], how);
+  renameSync(started, directory);
+}
+
+/** What a git that was killed left: its locks, which would stop the next one, and halves of packs. */
+function removeLeftovers(directory: string): void {
+  for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true }))
+    if (entry.isFile() && (entry.name.endsWith(".lock") || entry.name.startsWith("tmp_")))
+      rmSync(join(entry.parentPath, entry.name), { force: true });
+}
+
+/**
+ * What a tag means is known from the server alone until the tag is here. Steps are keyed by the commit, whatever server it
+ * came from: one that lies about it would put its files in the place of another's.
+ */
+async function checkCommit(
+  { url }: GitAccess,
+  { ref, object, commit }: ResolvedRef,
+  environment: GitEnvironment,
+): Promise<void> {
+  if (object === commit) return;
+  const found = (await git(["rev-parse", "--verify", `${object}^{commit}`], environment)).trim();
+  if (found === commit) return;
+  throw new BuildError(
+    "data-loss",
+    `${shownUrl(url)}: ${ref} is said to be commit ${commit}, but is ${found}`,
+    { hint: "the server contradicts itself; do not trust it" },
+  );
+}
+
 /** Whether an object is here, with all that a checkout of it needs. */
 async function has(object: string, environment: GitEnvironment): Promise<boolean> {
   try {
-    await git(["cat-file", "-e", `${object}^{tree}`], environment);
+    await git(["cat-file", "-e", `${object}^{tree}`], { ...environment, log: undefined });
     return true;
   } catch (error) {
     if (error instanceof GitFailure) return false;
@@ -72,16 +104,17 @@ async function fetchObject(
   const shallow = () => existsSync(join(environment.gitDirectory!, "shallow"));
   // By its id where the server allows that; then the name, which may have moved on; at last everything.
   const ways = [
-    () => fetch("--depth=1", access.url, target),
-    ...(ref === object ? [] : [() => fetch("--depth=1", access.url, `+${ref}:refs/fetched/one`)]),
+    () => fetch("--depth=1", "--", access.url, target),
+    ...(ref === object ? [] : [() => fetch("--depth=1", "--", access.url, `+${ref}:refs/fetched/one`)]),
     () =>
       fetch(
         ...(shallow() ? ["--unshallow"] : []),
+        "--",
         access.url,
         "+refs/heads/*:refs/fetched/heads/*",
         "+refs/tags/*:refs/fetched/tags/*",
       ),
-    ...(ref === object ? [] : [() => fetch(access.url, `+${ref}:refs/fetched/one`)]),
+    ...(ref === object ? [] : [() => fetch("--", access.url, `+${ref}:refs/fetched/one`)]),
   ];
   let failure: unknown;
   for (const way of ways) {

@@ -1,6 +1,5 @@
 import { spawn } from "node:child_process";
-import { accessSync, constants } from "node:fs";
-import { delimiter, join } from "node:path";
+import type { Duplex } from "node:stream";
 import { BuildError } from "../../core/index.ts";
 
 /** How git is run: in a directory of its own, with nothing of the user's or the machine's configuration. */
@@ -18,7 +17,7 @@ export interface GitEnvironment {
   readonly protocols?: readonly string[];
   readonly signal: AbortSignal;
   /** Takes what git says on its standard error. */
-  readonly log?: (text: string) => void;
+  readonly log?: ((text: string) => void) | undefined;
 }
 
 /** A git command that failed; `stderr` is what it said. */
@@ -67,15 +66,15 @@ export function git(args: readonly string[], how: GitEnvironment): Promise<strin
     ...(how.gitDirectory === undefined ? [] : [`--git-dir=${how.gitDirectory}`]),
     ...(how.workTree === undefined ? [] : [`--work-tree=${how.workTree}`]),
   ];
-  const command = [...dyingWithUs(), "git", ...places, ...args];
   how.signal.throwIfAborted();
   return new Promise((resolve, reject) => {
-    const child = spawn(command[0]!, command.slice(1), {
+    const child = spawn("/bin/sh", ["-c", dyingWithUs, "git", ...places, ...args], {
       cwd: how.workTree ?? how.gitDirectory ?? "/",
       env: environment(how),
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: ["ignore", "pipe", "pipe", "pipe"],
       detached: true,
     });
+    const alive = child.stdio[3] as Duplex;
     const out: Buffer[] = [];
     let size = 0;
     let stderr = "";
@@ -87,22 +86,22 @@ export function git(args: readonly string[], how: GitEnvironment): Promise<strin
       }
     };
     how.signal.addEventListener("abort", kill, { once: true });
-    child.stdout.on("data", (data: Buffer) => {
+    child.stdout!.on("data", (data: Buffer) => {
       size += data.length;
       if (size > maxOutput) kill();
       else out.push(data);
     });
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    child.stderr!.setEncoding("utf8").on("data", (text: string) => {
       stderr = (stderr + text).slice(-16_384);
       how.log?.(text);
     });
-    child.on("error", (error: NodeJS.ErrnoException) =>
-      reject(error.code === "ENOENT" ? withoutGit(error) : error),
-    );
+    alive.on("error", () => undefined);
+    child.on("exit", () => alive.destroy());
+    child.on("error", reject);
     child.on("close", (status, signal) => {
       how.signal.removeEventListener("abort", kill);
       if (how.signal.aborted) reject(how.signal.reason);
-      else if (status === 127 && stderr.startsWith("setpriv")) reject(withoutGit());
+      else if (status === 127) reject(withoutGit());
       else if (status !== 0) reject(new GitFailure(args[0]!, status ?? signal ?? "", stderr));
       else resolve(Buffer.concat(out).toString());
     });
@@ -133,31 +132,18 @@ function environment(how: GitEnvironment): NodeJS.ProcessEnv {
   return env;
 }
 
-let prefix: readonly string[] | undefined;
+/**
+ * Becomes git, beside a process that waits for the end of descriptor 3 and then kills both and all that git has started: the
+ * builder closes it when git has ended, the kernel when the builder was killed.
+ */
+const dyingWithUs = '(cat <&3; kill -KILL 0) >/dev/null 2>&1 & exec git "$@" 3<&-';
 
-/** `setpriv --pdeathsig KILL`, where util-linux has it: a builder that is killed leaves no git behind. */
-function dyingWithUs(): readonly string[] {
-  if (prefix === undefined) {
-    const found = (process.env.PATH ?? "").split(delimiter).some((directory) => {
-      try {
-        accessSync(join(directory, "setpriv"), constants.X_OK);
-        return true;
-      } catch {
-        return false;
-      }
-    });
-    prefix = found ? ["setpriv", "--pdeathsig", "KILL", "--"] : [];
-  }
-  return prefix;
-}
-
-function withoutGit(cause?: unknown): BuildError {
+function withoutGit(): BuildError {
   return new BuildError(
     "failed-precondition",
     "git repositories need the program git, which is not on PATH",
     {
       hint: "install git",
-      cause,
     },
   );
 }

@@ -95,9 +95,11 @@ export async function asking<T>(access: GitAccess, run: () => Promise<T>): Promi
       secret ? "unauthenticated" : /not found/i.test(said) ? "not-found" : "unavailable",
       `failed to fetch remote ${shownUrl(access.url)}: ${line || error.message}`,
       {
-        hint: secret
-          ? "give a token with --secret id=GIT_AUTH_TOKEN, or an agent with --ssh default"
-          : "check the URL and the network",
+        hint: /returned error: 30\d/.test(said)
+          ? "the server leads elsewhere, where credentials are not sent: name the URL that it leads to"
+          : secret
+            ? "give a token with --secret id=GIT_AUTH_TOKEN, or an agent with --ssh default"
+            : "check the URL and the network",
         cause: error,
       },
     );

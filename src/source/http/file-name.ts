@@ -1,4 +1,5 @@
 import { posix } from "node:path";
+import { percentDecoded } from "../../core/index.ts";
 
 /**
  * What a downloaded file is called: what the build says, else what the server says (`Content-Disposition`), else the last
@@ -16,11 +17,7 @@ function safe(name: string | undefined): string | undefined {
 
 function lastPart(url: string): string | undefined {
   const path = URL.parse(url)?.pathname;
-  try {
-    return path === undefined ? undefined : decodeURIComponent(path);
-  } catch {
-    return path;
-  }
+  return path === undefined ? undefined : percentDecoded(path);
 }
 
 /** `attachment; filename="a b.txt"`, or its form for other alphabets: `filename*=UTF-8''a%20b.txt`. */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { BuildError, shownUrl, toBuildError } from "../../core/index.ts";
+import { BuildError, basicAuthorization, shownUrl, toBuildError } from "../../core/index.ts";
 import { discard, type HttpResponse, type Transport } from "../../registry/index.ts";
 
 const redirects = new Set([301, 302, 303, 307, 308]);
@@ -83,8 +83,7 @@ function parse(text: string, asked: string, base?: URL): URL {
 
 function basicOf({ username, password }: URL): string | undefined {
   if (username === "" && password === "") return undefined;
-  const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
-  return `Basic ${Buffer.from(pair).toString("base64")}`;
+  return basicAuthorization(username, password);
 }
 
 function statusError(url: string, { status, body }: HttpResponse): BuildError {
