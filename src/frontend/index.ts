@@ -1,5 +1,5 @@
 export { allCapabilities, defaultCapabilities } from "./capabilities.ts";
-export { dockerfileToLlb, readDockerfile } from "./frontend.ts";
+export { dockerfileToLlb } from "./frontend.ts";
 export type * from "./image-config.ts";
 export { type LintResult, lintDockerfile } from "./lint.ts";
 export {
@@ -11,4 +11,5 @@ export {
   type TargetList,
 } from "./outline.ts";
 export { type BuildPlan, type PlannedStage, planDockerfile } from "./plan.ts";
+export { readDockerfile } from "./read.ts";
 export type * from "./types.ts";

@@ -1,13 +1,8 @@
 import { BuildError, toBuildError } from "../core/index.ts";
 import { checkOptionsOf, shownWarnings, type Warning } from "../dockerfile/index.ts";
 import { allCapabilities } from "./capabilities.ts";
-import {
-  type ConvertedDockerfile,
-  checkArgument,
-  convertDockerfile,
-  lintFailure,
-  parseOwnSyntax,
-} from "./frontend.ts";
+import { type ConvertedDockerfile, checkArgument, convertDockerfile, lintFailure } from "./frontend.ts";
+import { parseOwnSyntax } from "./read.ts";
 import type { Bridge, FrontendOptions } from "./types.ts";
 
 /** What BuildKit's checks find. */

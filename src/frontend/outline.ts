@@ -1,14 +1,8 @@
 import type { SourceRange } from "../core/index.ts";
 import { checkOptionsOf, expandWord, type Stage, shownWarnings, type Warning } from "../dockerfile/index.ts";
 import { allCapabilities } from "./capabilities.ts";
-import {
-  type ConvertedDockerfile,
-  checkArgument,
-  convertDockerfile,
-  lintFailure,
-  parseOwnSyntax,
-  readDockerfile,
-} from "./frontend.ts";
+import { type ConvertedDockerfile, checkArgument, convertDockerfile, lintFailure } from "./frontend.ts";
+import { parseOwnSyntax, readDockerfile } from "./read.ts";
 import type { LentThing, StageNotes } from "./stage-state.ts";
 import type { Bridge, FrontendOptions } from "./types.ts";
 

@@ -1,6 +1,7 @@
 import { withoutLogins } from "../core/index.ts";
 import type { StageReason, StageReference } from "../dockerfile/index.ts";
-import { planGraph, readDockerfile } from "./frontend.ts";
+import { planGraph } from "./frontend.ts";
+import { readDockerfile } from "./read.ts";
 import type { FrontendOptions } from "./types.ts";
 
 /** The stage graph as `plan` shows it: nothing has been looked up or run. Plain data, fit for JSON. */

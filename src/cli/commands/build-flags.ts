@@ -127,6 +127,14 @@ export const buildFlags: readonly Flag[] = [
   {
     name: "call",
     value: "METHOD",
+    completes: [
+      "check",
+      "outline",
+      "targets",
+      "check,format=json",
+      "outline,format=json",
+      "targets,format=json",
+    ],
     help: "answer check, outline or targets instead of building [,format=json]",
   },
   { name: "check", help: "the same as --call check: warn, and build nothing" },

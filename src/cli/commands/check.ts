@@ -21,11 +21,12 @@ export const command: Command = {
     ...buildFlags.filter((flag) => shared.has(flag.name)),
     { name: "fix", help: "mend the file; comments and formatting stay" },
     { name: "dry-run", help: "show what --fix would change as a diff, and change nothing" },
-    { name: "format", value: "KIND", help: "text (default) or json" },
+    { name: "format", value: "KIND", completes: ["text", "json"], help: "text (default) or json" },
     rootFlag,
   ],
   minArgs: 0,
   maxArgs: 1,
+  completes: "directory",
   examples: [
     "stagewright check .",
     "stagewright check --fix --dry-run .",

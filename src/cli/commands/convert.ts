@@ -12,12 +12,25 @@ export const command: Command = {
   summary: "Writes a multi-stage Dockerfile from one with a single stage, for languages that it knows.",
   usage: "[OPTIONS] [PATH]",
   flags: [
-    { name: "file", short: "f", value: "FILE", help: "Dockerfile (default: PATH/Dockerfile)" },
-    { name: "output", short: "o", value: "FILE", help: "where to write (default: standard output)" },
+    {
+      name: "file",
+      short: "f",
+      completes: "file",
+      value: "FILE",
+      help: "Dockerfile (default: PATH/Dockerfile)",
+    },
+    {
+      name: "output",
+      short: "o",
+      completes: "file",
+      value: "FILE",
+      help: "where to write (default: standard output)",
+    },
     { name: "force", help: "replace the output when it is there" },
   ],
   minArgs: 0,
   maxArgs: 1,
+  completes: "directory",
   examples: [
     "stagewright convert .",
     "stagewright convert -o Dockerfile.multi .",
