@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { checkout, createSandbox, isRoot } from "./sandbox.ts";
@@ -55,6 +55,27 @@ describe("convert, proven by building", { skip }, () => {
     const advice = await sandbox.run(["check", "-f", output, context]);
     assert.doesNotMatch(advice.stdout, /About the stages/);
     assert.equal(advice.code, 0, advice.stdout);
+  });
+
+  test("a Go server is shipped as one file and its certificates", async () => {
+    const folder = join(checkout, "examples", "web-server");
+    const output = join(sandbox.directory, "web.Dockerfile");
+    await sandbox.ok(["convert", "-f", join(folder, "single-stage.Dockerfile"), "-o", output, folder]);
+    await sandbox.ok(["build", "-t", "web", "-f", output, folder], standIns);
+    const files = join(sandbox.directory, "web-files");
+    await sandbox.ok(["build", "-o", files, "-f", output, folder], standIns);
+    assert.deepEqual(
+      readdirSync(files, { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map((entry) => entry.name)
+        .sort(),
+      ["ca-certificates.crt", "webserver"],
+    );
+    const [{ Config }] = JSON.parse((await sandbox.ok(["inspect", "web"])).stdout);
+    assert.deepEqual(
+      [Config.Cmd, Config.WorkingDir, Config.ExposedPorts],
+      [["./webserver"], "/out", { "8080/tcp": {} }],
+    );
   });
 });
 

@@ -107,7 +107,7 @@ function programPlan(stage: SingleStage, language: string, runtime: string, buil
 
 /** Java: an archive, run by a Java without compiler. */
 export function javaPlan(stage: SingleStage): Plan | undefined {
-  const { build, command, directory, base } = stage;
+  const { build, command, base } = stage;
   if (!/(?:^|[\s;&|/])(?:mvnw?|gradlew?)\b/.test(commandText(build))) return undefined;
   const jarAt = command.indexOf("-jar") + 1;
   const jar = command[jarAt];
@@ -122,14 +122,14 @@ export function javaPlan(stage: SingleStage): Plan | undefined {
   return {
     language: "Java",
     runtime: `eclipse-temurin:${version}-jre${/alpine/.test(image.tag) ? "-alpine" : ""}`,
-    artefacts: [posix.resolve(directory, jar)],
+    artefacts: [posix.resolve(stage.home, jar)],
     manifests: [],
     notes: [`The image runs ${jar} with a Java without compiler.`],
   };
 }
 
 /** The program that the image runs, as an absolute path. */
-function programOf({ command, directory }: SingleStage): string {
+function programOf({ command, home }: SingleStage): string {
   const [program] = command;
   if (program === undefined) throw cannotConvert("there is no CMD or ENTRYPOINT");
   if (!program.includes("/"))
@@ -137,7 +137,7 @@ function programOf({ command, directory }: SingleStage): string {
       `where ${program} lies cannot be told`,
       `give CMD the program's path, such as ./${program}`,
     );
-  return posix.resolve(directory, program);
+  return posix.resolve(home, program);
 }
 
 function isSame(output: string, program: string, { directory }: SingleStage): boolean {

@@ -166,6 +166,32 @@ CMD ["./server"]
   );
 });
 
+test("the program may start elsewhere than it is built", () => {
+  const text = `FROM golang:alpine
+WORKDIR /go/src/app
+COPY main.go .
+RUN CGO_ENABLED=0 go build -o /out/web main.go
+WORKDIR /out
+CMD ["./web"]
+`;
+  assert.equal(
+    convert(text, {}).text,
+    `FROM golang:alpine AS build
+WORKDIR /go/src/app
+COPY main.go .
+RUN CGO_ENABLED=0 go build -o /out/web main.go
+
+# What is shipped: nothing but what stage build made.
+FROM scratch
+WORKDIR /go/src/app
+WORKDIR /out
+COPY --from=build /out/web ./web
+COPY --from=build /etc/ssl/certs/ca-certificates.cr[t] /etc/ssl/certs/
+CMD ["./web"]
+`,
+  );
+});
+
 test("Java, Rust and C++ keep what runs", () => {
   const java = convert(
     'FROM maven:3-eclipse-temurin-21\nWORKDIR /a\nCOPY . .\nRUN mvn -q package\nENTRYPOINT ["java", "-jar", "target/a.jar"]\n',

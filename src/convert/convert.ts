@@ -10,7 +10,7 @@ import {
 import { createsUser, goPlan, javaPlan, nativePlan, refuseInterpreted, rustPlan } from "./compiled.ts";
 import { nodePlan } from "./node.ts";
 import { cannotConvert } from "./refusal.ts";
-import { directoryAt, singleStage } from "./single-stage.ts";
+import { singleStage } from "./single-stage.ts";
 import type { ContextFiles, Conversion, Plan, Recipe, SingleStage } from "./types.ts";
 
 const recipes: readonly Recipe[] = [nodePlan, goPlan, rustPlan, javaPlan, refuseInterpreted, nativePlan];
@@ -165,18 +165,19 @@ function shippedStage(stage: SingleStage, plan: Plan, blocks: Blocks, name: stri
   const { instructions, build } = stage;
   const last = instructions.indexOf(build);
   const out: (string | undefined)[] = [];
+  let directory = "/";
   let copied = false;
   const copyArtefacts = () => {
-    if (copied) return;
+    if (!copied) for (const path of plan.artefacts) out.push(copyLine(path, directory, name));
     copied = true;
-    const directory = directoryAt(instructions, undefined);
-    for (const path of plan.artefacts) out.push(copyLine(path, directory, name));
   };
   instructions.forEach((instruction, index) => {
     const kept = keptInShipped(instruction, index > last, stage);
     if (kept === "no") return;
+    const { kind } = instruction;
+    if (kind === "workdir") directory = posix.resolve(directory, instruction.path);
     // The user that the program runs as need not be able to write where it lies.
-    if (index > last || instruction.kind === "user" || metadata.has(instruction.kind)) copyArtefacts();
+    else if (index > last || kind === "user" || metadata.has(kind)) copyArtefacts();
     out.push(kept === "with comments" ? blocks.of.get(instruction) : instruction.code);
   });
   copyArtefacts();

@@ -156,8 +156,8 @@ function programOf(command: readonly string[], scripts: Readonly<Record<string, 
 }
 
 /** The directory that the build step makes and the program lies in, relative to where it is built. */
-function outputOf(program: string, { directory, files }: SingleStage): string {
-  const path = posix.relative(directory, posix.resolve(directory, program));
+function outputOf(program: string, { directory, home, files }: SingleStage): string {
+  const path = posix.relative(directory, posix.resolve(home, program));
   const [first = ""] = path.split("/");
   if (path.startsWith("..")) throw cannotConvert(`${program} lies outside ${directory}, where it is built`);
   if (files.has(first))

@@ -22,6 +22,7 @@ export function singleStage({ stages }: DockerfileStages, files: ContextFiles): 
     instructions,
     build,
     directory: directoryAt(instructions, build),
+    home: directoryAt(instructions, undefined),
     command: commandOf(instructions),
     files,
   };

@@ -24,6 +24,8 @@ export interface SingleStage {
   readonly build: StageInstruction & { readonly kind: "run" };
   /** Directory that the build step runs in. */
   readonly directory: string;
+  /** Directory that the image's program starts in. */
+  readonly home: string;
   /** The program and arguments that the image runs, of ENTRYPOINT and CMD together. */
   readonly command: readonly string[];
   readonly files: ContextFiles;
