@@ -26,6 +26,8 @@ export const testPackages = [
   "runc",
   "skopeo",
   "uidmap",
+  "passt",
+  "slirp4netns",
   "umoci",
   "xz-utils",
   "zsh",

@@ -6,6 +6,7 @@ import { type Digest, hexOf } from "../core/index.ts";
 import { type ImageRecord, type Leased, lock, withLeases } from "../names/index.ts";
 import type { LayerId } from "../snapshot/index.ts";
 import { pruneCacheMounts } from "./cache-mounts.ts";
+import { neededByContainers } from "./containers.ts";
 import { pruneFetched } from "./fetched.ts";
 import { createKept, type Kept } from "./kept.ts";
 import type { Store } from "./open.ts";
@@ -73,8 +74,12 @@ export async function prune(store: Store, options: PruneOptions): Promise<PruneR
   }
 }
 
+/** Those that containers are made of stay. */
 function untaggedImages(store: Store, until = Number.POSITIVE_INFINITY): readonly ImageRecord[] {
-  return store.names.list().filter((record) => record.name === undefined && record.created < until);
+  const used = new Set(neededByContainers(store.root).map(({ image }) => image));
+  return store.names
+    .list()
+    .filter(({ name, created, id }) => name === undefined && created < until && !used.has(id));
 }
 
 function decide(
@@ -89,6 +94,11 @@ function decide(
   const kept = createKept(store, layers);
   for (const { target } of records) kept.addImage(target.digest);
   for (const item of leased.items) kept.addLease(item);
+  // After the leases: a container that is being made is under one of the two.
+  for (const { layers: needed, blobs } of neededByContainers(store.root)) {
+    for (const id of needed) kept.addLease(`layer:${id}`);
+    for (const digest of blobs) kept.addLease(`blob:${hexOf(digest)}`);
+  }
   const condemned = condemnedRecords(store, kept, options);
   kept.addTars();
   const looseLayers = layerNames(store).filter(

@@ -1,5 +1,6 @@
-import { BuildError, familiarReference, parseReference } from "../core/index.ts";
+import { BuildError, type Digest, familiarReference, hexOf, parseReference } from "../core/index.ts";
 import type { ImageRecord } from "../names/index.ts";
+import { isContainerRunning, neededByContainers } from "./containers.ts";
 import type { Store } from "./open.ts";
 import { type PruneResult, prune } from "./prune.ts";
 
@@ -28,10 +29,34 @@ export async function removeImage(
       hint: "remove one by its name, or all with --force",
     });
   const untagged = byName ? [image] : all;
+  if (untagged.length === all.length)
+    refuseUsed(store, text, image.id, { byName, force: options.force === true });
   for (const record of untagged) await store.names.remove(record);
   const signal = options.signal === undefined ? {} : { signal: options.signal };
   const freed = await prune(store, { cache: "none", untagged: false, ...signal });
   return { untagged, freed };
+}
+
+/** As docker: an image in use can lose its last name by force, unless it is named by its id and a container runs. */
+function refuseUsed(
+  store: Store,
+  text: string,
+  id: Digest,
+  { byName, force }: { readonly byName: boolean; readonly force: boolean },
+): void {
+  const users = neededByContainers(store.root).filter(({ image }) => image === id);
+  const running = users.find((user) => isContainerRunning(store.root, user.id));
+  const user = running ?? users[0];
+  if (user === undefined || (force && (byName || running === undefined))) return;
+  const short = user.id.slice(0, 12);
+  const state = running === undefined ? "stopped" : "running";
+  throw new BuildError(
+    "failed-precondition",
+    byName
+      ? `conflict: unable to remove repository reference ${JSON.stringify(text)} (must force) - container ${short} is using its referenced image ${hexOf(id).slice(0, 12)}`
+      : `conflict: unable to delete ${text} (${running === undefined ? "must be" : "cannot be"} forced) - image is being used by ${state} container ${short}`,
+    { hint: `remove the container first: stagewright rm ${short}` },
+  );
 }
 
 function isName(store: Store, text: string): boolean {

@@ -1,0 +1,356 @@
+import assert from "node:assert/strict";
+import { createSocket } from "node:dgram";
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { createSandbox, finished, isRoot, type Output, tool } from "./sandbox.ts";
+
+const sandbox = createSandbox("containers");
+const { ok, run } = sandbox;
+const patienceMs = 30_000;
+
+/** Asks again and again until the answer is what a test waits for. */
+async function eventually<T>(ask: () => Promise<T | undefined>, what: string): Promise<T> {
+  const deadline = performance.now() + patienceMs;
+  for (;;) {
+    const answer = await ask();
+    if (answer !== undefined) return answer;
+    if (performance.now() > deadline) throw new Error(`no ${what} after ${patienceMs} ms`);
+    await sleep(50);
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+async function answerOf(port: number): Promise<string> {
+  return eventually(async () => {
+    try {
+      return await (await fetch(`http://127.0.0.1:${port}/`)).text();
+    } catch {
+      return undefined; // it does not listen yet
+    }
+  }, `answer on port ${port}`);
+}
+
+const serving = (text: string): string[] => [
+  ...["busybox", "sh", "-c", `mkdir /www; echo ${text} > /www/index.html; exec httpd -f -p 8080 -h /www`],
+];
+
+async function status(name: string): Promise<string> {
+  const { stdout } = await ok(["ps", "-a"]);
+  return stdout.split("\n").find((line) => line.endsWith(name)) ?? "";
+}
+
+describe("containers", { skip: isRoot ? false : "needs root" }, () => {
+  before(async () => {
+    await ok(["bootstrap", "busybox"]);
+  });
+  after(async () => {
+    const { stdout } = await run(["ps", "-aq"]);
+    const ids = stdout.split("\n").filter((id) => id !== "");
+    if (ids.length > 0) await run(["rm", "-f", ...ids]);
+  });
+
+  test("exit codes are docker's", async () => {
+    const codeOf = async (...args: string[]): Promise<number | null> =>
+      (await run(["run", "--rm", ...args])).code;
+    assert.equal(await codeOf("busybox", "sh", "-c", "exit 3"), 3);
+    assert.equal(await codeOf("busybox", "sh", "-c", "kill -9 $$ & sleep 9; exit 1"), 1);
+    assert.equal(await codeOf("busybox", "sh", "-c", "sh -c 'kill -TERM $$'"), 143);
+    assert.equal(await codeOf("busybox", "/nowhere"), 127);
+    assert.equal(await codeOf("busybox", "/etc/passwd"), 126);
+    assert.equal(await codeOf("--no-such-flag", "busybox"), 125);
+    assert.equal(await codeOf("--name", "/bad name", "busybox"), 125);
+    assert.match((await run(["run", "-d", "busybox", "/nowhere"])).stdout, /^[0-9a-f]{64}\n$/);
+  });
+
+  test("two at once answer over HTTP, each on its own port and its own network", async () => {
+    const [one, two] = [await freePort(), await freePort()];
+    const { stdout } = await ok(["run", "-d", "--name", "one", "-p", `${one}:8080`, ...serving("first")]);
+    assert.match(stdout, /^[0-9a-f]{64}\n$/);
+    await ok([
+      "run",
+      "-d",
+      "--name",
+      "two",
+      "-p",
+      `127.0.0.1:${two}:8080`,
+      "-p",
+      "9000",
+      ...serving("second"),
+    ]);
+    assert.equal(await answerOf(one), "first\n");
+    assert.equal(await answerOf(two), "second\n");
+    const ps = (await ok(["ps"])).stdout;
+    assert.match(ps, /^CONTAINER ID +IMAGE +COMMAND +CREATED +STATUS +PORTS +NAMES\n/);
+    assert.match(ps, new RegExp(`busybox +"sh -c .*" .* Up .* 0\\.0\\.0\\.0:${one}->8080/tcp +one\\n`));
+    assert.match(ps, new RegExp(` 127\\.0\\.0\\.1:${two}->8080/tcp, 0\\.0\\.0\\.0:\\d+->9000/tcp +two\\n`));
+
+    const taken = await run(["run", "-d", "-p", `${one}:8080`, "busybox", "true"]);
+    assert.equal(taken.code, 125);
+    assert.match(taken.stderr, new RegExp(`Bind for 0\\.0\\.0\\.0:${one} failed: port is already allocated`));
+    assert.equal((await ok(["stop", "-t", "1", "one", "two"])).stdout, "one\ntwo\n");
+    assert.match(await status("one"), /Exited \(137\)/);
+    assert.equal((await ok(["start", "one"])).stdout, "one\n");
+    assert.equal(await answerOf(one), "first\n");
+    assert.equal((await ok(["rm", "-f", "one", "two"])).stdout, "one\ntwo\n");
+  });
+
+  test("UDP, and slirp4netns where there is no pasta", async () => {
+    const bin = join(sandbox.directory, "bin");
+    mkdirSync(bin);
+    const programs = ["setpriv", "unshare", "setsid", "sh", "mount", "crun", "runc", "slirp4netns", "mkfifo"];
+    for (const program of [...programs, "cat", "rm", "grep"])
+      symlinkSync((await tool("which", [program])).trim(), join(bin, program));
+    const env = { PATH: bin };
+    for (const [name, options] of [
+      ["by-pasta", {}],
+      ["by-slirp", { env }],
+    ] as const) {
+      const [web, echo] = [await freePort(), await freePort()];
+      const program =
+        "mkdir /www; hostname > /www/index.html; httpd -p 8080 -h /www; exec udpsvd 0.0.0.0 7000 cat";
+      const published = ["-p", `${web}:8080`, "-p", `${echo}:7000/udp`];
+      await ok(
+        ["run", "-d", "--name", name, "-h", name, ...published, "busybox", "sh", "-c", program],
+        options,
+      );
+      assert.equal(await answerOf(web), `${name}\n`);
+      assert.equal(await echoed(echo, "over UDP"), "over UDP");
+      await ok(["rm", "-f", name]);
+    }
+  });
+
+  test("an isolated network sees nothing of the machine's", async () => {
+    const server = createServer((socket) => socket.end("seen\n"));
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    try {
+      const { port } = server.address() as { port: number };
+      const look = ["busybox", "sh", "-c", `nc -w 2 127.0.0.1 ${port} </dev/null || echo nothing`];
+      assert.equal((await ok(["run", "--rm", ...look])).stdout, "seen\n");
+      assert.equal((await ok(["run", "--rm", "--network", "bridge", ...look])).stdout, "nothing\n");
+      assert.equal((await ok(["run", "--rm", "--network", "none", ...look])).stdout, "nothing\n");
+    } finally {
+      server.close();
+    }
+  });
+
+  test("a detached container: logs, stop signal, wait, names and ids", async () => {
+    const program = `trap 'echo bye >&2; exit 7' USR1; echo hello; printf 'no end'; while :; do sleep 0.05; done`;
+    const { stdout } = await ok([
+      "run",
+      "-d",
+      "--name",
+      "job",
+      "--stop-signal",
+      "USR1",
+      "busybox",
+      "sh",
+      "-c",
+      program,
+    ]);
+    const id = stdout.trim();
+    const following = sandbox.start(["logs", "-f", "job"]);
+    const followed = finished(following);
+    await eventually(
+      async () => ((await ok(["logs", "job"])).stdout.includes("hello") ? true : undefined),
+      "log",
+    );
+    const conflict = await run(["create", "--name", "job", "busybox"]);
+    assert.match(
+      conflict.stderr,
+      new RegExp(`The container name "/job" is already in use by container "${id}"`),
+    );
+    const refused = await run(["rm", "job"]);
+    assert.match(refused.stderr, /cannot remove container "\/job": container is running/);
+    const waiting = run(["wait", id.slice(0, 12)]);
+    assert.equal((await ok(["stop", "job"])).stdout, "job\n");
+    assert.equal((await waiting).stdout, "7\n");
+    assert.match(await status("job"), /Exited \(7\) /);
+    const { stdout: out, stderr: errors, code } = await followed;
+    assert.deepEqual([out, errors, code], ["hello\nno end", "bye\n", 0]);
+    assert.equal(
+      (await ok(["logs", "--tail", "1", "job"])).stderr + (await ok(["logs", "-n", "1", "job"])).stdout,
+      "no end",
+    );
+    assert.match((await ok(["logs", "-t", "job"])).stdout, /^\d{4}-\d\d-\d\dT[\d:.]+Z hello\n/);
+    assert.equal((await ok(["rm", id.slice(0, 8)])).stdout, `${id.slice(0, 8)}\n`);
+    const gone = await run(["logs", "job"]);
+    assert.deepEqual([gone.code, gone.stderr.split("\n")[0]], [1, "ERROR: No such container: job"]);
+    assert.equal((await run(["rm", "-f", "job"])).code, 0);
+  });
+
+  test("a supervisor that is killed takes its container along, and ps tells", async () => {
+    const marker = `7${process.pid}${Date.now() % 1000}`;
+    const { stdout } = await ok(["run", "-d", "--name", "orphan", "-p", "8080", "busybox", "sleep", marker]);
+    const supervisor = (await processesWith(stdout.trim()))[0];
+    assert.ok(supervisor !== undefined);
+    process.kill(supervisor, "SIGKILL");
+    await eventually(async () => ((await processesWith(marker)).length === 0 ? true : undefined), "end");
+    await eventually(async () => (/Exited \(137\)/.test(await status("orphan")) ? true : undefined), "state");
+    assert.equal((await ok(["rm", "orphan"])).stdout, "orphan\n");
+  });
+
+  test("images that containers are made of stay", async () => {
+    const context = sandbox.files("used", {
+      Dockerfile: "FROM busybox\nRUN echo mine > /mine\nCMD cat /mine\n",
+    });
+    await ok(["build", "-q", "-t", "used", context]);
+    await ok(["create", "--name", "user", "used"]);
+    const refused = await run(["rmi", "used"]);
+    assert.match(
+      refused.stderr,
+      /conflict: unable to remove repository reference "used" \(must force\) - container [0-9a-f]{12} is using its referenced image [0-9a-f]{12}/,
+    );
+    await ok(["rmi", "-f", "used"]);
+    await ok(["prune", "--all", "--force"]);
+    await ok(["start", "user"]);
+    assert.equal((await ok(["wait", "user"])).stdout, "0\n");
+    assert.equal((await ok(["logs", "user"])).stdout, "mine\n");
+    await ok(["rm", "user"]);
+    await ok(["prune", "--all", "--force"]);
+    assert.equal((await run(["run", "--rm", "busybox", "true"])).code, 0);
+  });
+
+  describe("cp", () => {
+    const here = (...names: string[]): string => join(sandbox.directory, "cp", ...names);
+    const text = (...names: string[]): string => readFileSync(here(...names), "utf8");
+    const failure = async (...args: string[]): Promise<string> => {
+      const { code, stderr } = await run(["cp", ...args]);
+      assert.equal(code, 1);
+      return stderr.split("\n")[0] ?? "";
+    };
+    before(async () => {
+      sandbox.files("cp", { "tree/a": "a\n", "tree/sub/b": "b\n", file: "file\n" });
+      mkdirSync(here("empty"));
+      await ok(["container", "create", "--name", "box", "busybox", "sh", "-c", "cat /in/a /in/sub/b"]);
+    });
+
+    test("into a container that was never started, and out of it", async () => {
+      const { stderr } = await ok(["cp", here("tree"), "box:/in"]);
+      assert.match(stderr, /^Successfully copied \S+ to box:\/in\n$/);
+      await ok(["cp", here("tree"), "box:/in"]);
+      await ok(["cp", `${here("tree")}/.`, "box:/in"]);
+      await ok(["container", "cp", "-q", "box:/in", here("out")]);
+      assert.deepEqual(readdirSync(here("out"), { recursive: true }).sort(), [
+        ...["a", "sub", "sub/b", "tree", "tree/a", "tree/sub", "tree/sub/b"],
+      ]);
+      assert.equal(text("out/tree/sub/b"), "b\n");
+      await ok(["cp", "box:/in/.", here("empty")]);
+      assert.equal(text("empty/a"), "a\n");
+      await ok(["cp", "box:/in/a", here("renamed")]);
+      assert.equal(text("renamed"), "a\n");
+      await ok(["cp", "box:/etc/passwd", "."], { cwd: here() });
+      assert.match(text("passwd"), /^root:/);
+      await ok(["start", "box"]);
+      assert.equal((await ok(["wait", "box"])).stdout, "0\n");
+      assert.equal((await ok(["logs", "box"])).stdout, "a\nb\n");
+    });
+
+    test("docker's refusals", async () => {
+      assert.match(await failure("box:/nope", "."), /no such file or directory: \/nope/);
+      assert.match(await failure("box:/etc", here("file")), /cannot copy directory/);
+      assert.match(await failure("box:/etc/passwd", `${here("nowhere")}/`), /no such directory/);
+      assert.match(await failure("box:/etc/passwd", here("nowhere/deep")), /does not exist/);
+      assert.match(await failure(here("missing"), "box:/"), /no such file or directory/);
+      assert.match(await failure("box:/a", "box:/b"), /between containers is not supported/);
+      assert.match(await failure("nobody:/a", "."), /No such container: nobody/);
+      assert.match(await failure("a", "b"), /must specify at least one container source/);
+    });
+
+    test("a tar on stdin and stdout", async () => {
+      const archive = await tarOf("box:/in/sub");
+      assert.equal(await listed(archive), "sub/\nsub/b\n");
+      await finishedOk(["cp", "-", "box:/tmp"], archive);
+      await ok(["cp", "box:/tmp/sub/b", here("from-tar")]);
+      assert.equal(text("from-tar"), "b\n");
+    });
+
+    test("links of a container lead nowhere but inside it, also while it runs", async () => {
+      const program = `ln -s / /up; ln -s ${here()} /away; mkdir /trap; ln -s ${here("file")} /trap/link; echo ready; sleep 1000`;
+      await ok(["run", "-d", "--name", "hostile", "busybox", "sh", "-c", program]);
+      await eventually(
+        async () => ((await ok(["logs", "hostile"])).stdout === "ready\n" ? true : undefined),
+        "start",
+      );
+      for (const state of ["running", "stopped"]) {
+        assert.match(await failure("hostile:/away/file", here("stolen")), /no such file/);
+        assert.match(await failure("-L", "hostile:/trap/link", here("stolen")), /no such file/);
+        await ok(["cp", "-q", "hostile:/trap", here(`trap-${state}`)]);
+        assert.ok(readdirSync(here(`trap-${state}`)).includes("link"));
+        writeFileSync(here("evil"), "evil\n");
+        assert.match(await failure(here("evil"), "hostile:/away/file"), /does not exist|no such/);
+        await ok(["cp", "-q", here("evil"), "hostile:/up/landed"]);
+        assert.equal(text("file"), "file\n");
+        await ok(["cp", "-q", "hostile:/landed", here("landed")]);
+        assert.equal(text("landed"), "evil\n");
+        if (state === "running") await ok(["stop", "-t", "0", "hostile"]);
+      }
+      // What an earlier copy left here as a link is not written through.
+      rmSync(here("trap-running"), { recursive: true });
+      mkdirSync(here("trap-running"));
+      symlinkSync(here("empty"), here("trap-running/trap"));
+      assert.match(await failure("hostile:/trap", here("trap-running")), /cannot overwrite non-directory/);
+    });
+
+    test("owners, modes, and rights that files lend", async () => {
+      const program =
+        "mkdir /own; echo x > /own/tool; chown 1000:1001 /own/tool; chmod 4755 /own/tool; mknod /own/null c 1 3";
+      await ok(["run", "--name", "owner", "busybox", "sh", "-c", program]);
+      const { stderr } = await ok(["cp", "owner:/own", here("plain")]);
+      assert.match(stderr, /own\/null is a device, and was left out/);
+      const plain = statSync(here("plain/tool"));
+      assert.deepEqual([plain.uid, plain.mode & 0o7777], [process.getuid?.(), 0o755]);
+      await ok(["cp", "-a", "owner:/own/tool", here("kept")]);
+      const kept = statSync(here("kept"));
+      assert.deepEqual([kept.uid, kept.gid, kept.mode & 0o7777], [1000, 1001, 0o4755]);
+    });
+
+    async function tarOf(source: string): Promise<Buffer> {
+      const chunks: Buffer[] = [];
+      const child = sandbox.start(["cp", source, "-"]);
+      child.stdout?.on("data", (data: Buffer) => chunks.push(data));
+      assert.equal((await finished(child)).code, 0);
+      return Buffer.concat(chunks);
+    }
+    const listed = (archive: Buffer): Promise<string> => tool("tar", ["-t"], { input: archive });
+    async function finishedOk(args: string[], input: Buffer): Promise<Output> {
+      return ok(args, { input });
+    }
+  });
+});
+
+function echoed(port: number, text: string): Promise<string> {
+  const socket = createSocket("udp4");
+  let answer: string | undefined;
+  socket.on("message", (data) => {
+    answer = data.toString();
+  });
+  return eventually(async () => {
+    socket.send(text, port, "127.0.0.1");
+    await sleep(100);
+    return answer;
+  }, `datagram on port ${port}`).finally(() => socket.close());
+}
+
+/** Ids of the processes whose arguments hold a text. */
+async function processesWith(text: string): Promise<number[]> {
+  return readdirSync("/proc").flatMap((pid) => {
+    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) return [];
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(text) ? [Number(pid)] : [];
+    } catch {
+      return [];
+    }
+  });
+}
