@@ -1,6 +1,6 @@
 import type { ChildProcess } from "node:child_process";
 import type { Namespace } from "../stacking/index.ts";
-import { catchesTerm, childrenOf, containedIn, programOf, signalProcess } from "./process-tree.ts";
+import { catchesTerm, childrenOf, containedIn, programOf, runtimeBelow, signalProcess } from "./process-tree.ts";
 
 /** How a chain is stopped, and how a signal reaches what runs in it. */
 export interface ChainSignals {
@@ -24,7 +24,11 @@ export function chainSignals(child: ChildProcess, namespace?: Namespace): ChainS
   let timer: NodeJS.Timeout | undefined;
   const alive = (): boolean =>
     child.pid !== undefined && child.exitCode === null && child.signalCode === null;
-  const runtime = (): number | undefined => childrenOf(child.pid!)[0];
+  const first = (): number | undefined => childrenOf(child.pid!)[0];
+  const runtime = (): number | undefined => {
+    const pid = first();
+    return pid === undefined ? undefined : runtimeBelow(pid);
+  };
   /** Without the runtime's helpers, such as what connects a network. */
   const inContainer = (): number[] => {
     const pid = runtime();
@@ -38,9 +42,9 @@ export function chainSignals(child: ChildProcess, namespace?: Namespace): ChainS
   const kill = (): void => {
     clearInterval(timer);
     if (!alive()) return;
-    // The runtime is the first process of its namespace: the kernel kills all others there before it is gone,
+    // It is the first process of its namespace: the kernel kills all others there before it is gone,
     // and unshare ends after that.
-    signalProcess(runtime() ?? child.pid!, "SIGKILL");
+    signalProcess(first() ?? child.pid!, "SIGKILL");
   };
   child.once("exit", () => clearInterval(timer));
   return {

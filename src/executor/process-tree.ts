@@ -22,6 +22,22 @@ export function childrenOf(pid: number): number[] {
   return children;
 }
 
+/**
+ * The container runtime of a chain: its first process, or a child of that beside what connects the network. Undefined as
+ * long as there is none.
+ */
+export function runtimeBelow(first: number): number | undefined {
+  return [first, ...childrenOf(first)].find(isRuntime);
+}
+
+function isRuntime(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "latin1").includes("\0run\0--bundle\0");
+  } catch {
+    return false;
+  }
+}
+
 /** Descendants of a container runtime that are in a pid namespace below its own, parents first. */
 export function containedIn(runtime: number): number[] {
   const depth = describe(runtime)?.depth ?? 0;
@@ -38,17 +54,29 @@ export function programOf(runtime: number): number | undefined {
   for (const pid of descendants(runtime)) {
     const found = describe(pid);
     if (found === undefined || found.depth <= own.depth) continue;
-    return found.name === own.name || /^(crun|runc)(:|$)/.test(found.name) ? undefined : pid;
+    // The runtime makes the process as a copy of itself, which then becomes the program.
+    const maker = describe(found.parent)?.name;
+    return found.name === maker || /^(crun|runc)(:|$)/.test(found.name) ? undefined : pid;
   }
   return undefined;
 }
 
-/** Name of a process, and in how many pid namespaces it is. */
-function describe(pid: number): { readonly name: string; readonly depth: number } | undefined {
+interface Description {
+  readonly name: string;
+  readonly parent: number;
+  /** In how many pid namespaces it is. */
+  readonly depth: number;
+}
+
+function describe(pid: number): Description | undefined {
   try {
     const status = readFileSync(`/proc/${pid}/status`, "latin1");
     const ids = /^NSpid:(.*)$/m.exec(status)?.[1]?.trim().split(/\s+/) ?? [];
-    return { name: /^Name:\t(.*)$/m.exec(status)?.[1] ?? "", depth: ids.length };
+    return {
+      name: /^Name:\t(.*)$/m.exec(status)?.[1] ?? "",
+      parent: Number(/^PPid:\t(\d+)$/m.exec(status)?.[1]),
+      depth: ids.length,
+    };
   } catch {
     return undefined;
   }

@@ -12,12 +12,17 @@ export interface StartScript {
   readonly before?: readonly string[];
   /** The runtime and its arguments. */
   readonly command: readonly string[];
+  /**
+   * Keeps the shell as the first process of the chain, for scripts that leave programs running beside the runtime: as the
+   * first process, the runtime would wait for the end of those.
+   */
+  readonly staysFirst?: boolean;
   /** Makes crun accept a machine whose control groups are half v1, half v2. */
   readonly hideUnifiedCgroup: boolean;
 }
 
 /** What a chain's shell runs for one step: mounts, then becomes the runtime. */
-export function startScript({ mounts, before = [], command, hideUnifiedCgroup }: StartScript): string {
+export function startScript({ mounts, before = [], command, staysFirst = false, hideUnifiedCgroup }: StartScript): string {
   const steps = mounts.map(mountCommand);
   if (hideUnifiedCgroup)
     steps.unshift(["mount", "--bind", "/dev/null", "/sys/fs/cgroup/unified/cgroup.controllers"]);
@@ -25,7 +30,7 @@ export function startScript({ mounts, before = [], command, hideUnifiedCgroup }:
     ...steps.map((step) => `${step.map(quote).join(" ")} || exit 125`),
     ...before,
     `echo ${mountedMark.trim()} >&2`,
-    ...runtimeLines(command.map(quote).join(" "), mounts),
+    ...runtimeLines(command.map(quote).join(" "), staysFirst || mounts.some(({ kind }) => kind === "fuse")),
     "",
   ].join("\n");
 }
@@ -34,9 +39,9 @@ export function startScript({ mounts, before = [], command, hideUnifiedCgroup }:
  * crun waits for every child that it has: where a program serves the root filesystem, the shell stays its parent, and the
  * kernel ends it with the shell.
  */
-function runtimeLines(command: string, mounts: readonly RootfsMount[]): string[] {
+function runtimeLines(command: string, staysFirst: boolean): string[] {
   const run = `${command} >&3 2>&4 3>&- 4>&-`;
-  return mounts.some(({ kind }) => kind === "fuse") ? [run, "exit $?"] : [`exec ${run}`];
+  return staysFirst ? [run, "exit $?"] : [`exec ${run}`];
 }
 
 function mountCommand(mount: RootfsMount): string[] {

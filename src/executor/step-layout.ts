@@ -83,6 +83,7 @@ export function layOutStep(plan: StepPlan): Uint8Array {
       ...(delivery?.script ?? []),
       ...(isolated ? networkScript(isolated, plan.name, process.ports ?? []) : []),
     ],
+    staysFirst: isolated !== undefined,
     command: plan.command,
     hideUnifiedCgroup: plan.hideUnifiedCgroup,
   });
