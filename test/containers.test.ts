@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -107,7 +116,7 @@ describe("containers", { skip: isRoot ? false : "needs root" }, () => {
     assert.equal((await ok(["rm", "-f", "one", "two"])).stdout, "one\ntwo\n");
   });
 
-  test("UDP, and slirp4netns where there is no pasta", async () => {
+  test("UDP, which slirp4netns carries, and all of it where there is no pasta", async () => {
     const bin = join(sandbox.directory, "bin");
     mkdirSync(bin);
     const programs = ["setpriv", "unshare", "setsid", "sh", "mount", "crun", "runc", "slirp4netns", "mkfifo"];
@@ -119,14 +128,20 @@ describe("containers", { skip: isRoot ? false : "needs root" }, () => {
       ["by-slirp", { env }],
     ] as const) {
       const [web, echo] = [await freePort(), await freePort()];
-      const program =
-        "mkdir /www; hostname > /www/index.html; httpd -p 8080 -h /www; exec udpsvd 0.0.0.0 7000 cat";
-      const published = ["-p", `${web}:8080`, "-p", `${echo}:7000/udp`];
+      const program = `require("node:http").createServer((_, answer) => answer.end(os.hostname())).listen(8080);
+        const socket = require("node:dgram").createSocket("udp4").bind(7000);
+        socket.on("message", (data, from) => socket.send(data, from.port, from.address));`;
+      // The program is this machine's node, with the libraries that it wants.
+      const libraries = ["/usr", "/lib", "/lib64"].filter((path) => existsSync(path));
+      const volumes = [...libraries.map((path) => `${path}:${path}:ro`), `${process.execPath}:/node:ro`];
       await ok(
-        ["run", "-d", "--name", name, "-h", name, ...published, "busybox", "sh", "-c", program],
+        [
+          ...["run", "-d", "--name", name, "-h", name, "-p", `${web}:8080`, "-p", `${echo}:7000/udp`],
+          ...[...volumes.flatMap((volume) => ["-v", volume]), "busybox", "/node", "-e", program],
+        ],
         options,
       );
-      assert.equal(await answerOf(web), `${name}\n`);
+      assert.equal(await answerOf(web), name);
       assert.equal(await echoed(echo, "over UDP"), "over UDP");
       await ok(["rm", "-f", name]);
     }

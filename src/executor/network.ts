@@ -17,6 +17,14 @@ export interface NetworkTool {
   readonly path: string;
 }
 
+/**
+ * Whether the gateway's address may stand for the machine itself. Datagrams that come from the machine seem to come from there,
+ * and can only be answered when it does.
+ */
+function mapsGateway(ports: readonly PublishedPort[]): boolean {
+  return ports.some(({ protocol }) => protocol === "udp");
+}
+
 /** Where the namespace is found while the chain lives: a file in the step's directory. */
 export const namespaceFile = "netns";
 /** Socket on which slirp4netns takes orders. */
@@ -27,9 +35,13 @@ export const networkMark = "network\n";
 const slirpAddress = "10.0.2.100";
 const slirpResolver = "10.0.2.3";
 
-/** Finds what isolated networks need: pasta, else slirp4netns. Throws `failed-precondition` when there is neither. */
-export function detectNetworkTool(): NetworkTool {
-  for (const kind of ["pasta", "slirp4netns"] as const) {
+/**
+ * Finds what isolated networks need: pasta, else slirp4netns; the other way round for UDP ports, where pasta of 2023
+ * (Debian 12) loses the answers to datagrams of the machine itself. Throws `failed-precondition` when there is neither.
+ */
+export function detectNetworkTool(ports: readonly PublishedPort[] = []): NetworkTool {
+  const order = ["pasta", "slirp4netns"] as const;
+  for (const kind of mapsGateway(ports) ? order.toReversed() : order) {
     const path = findTool(kind);
     if (path !== undefined) return { kind, path };
   }
@@ -54,7 +66,10 @@ export function networkScript(tool: NetworkTool, step: string, ports: readonly P
     // By way of the mount, the namespace outlives the process that made it.
     `unshare -n mount --bind /proc/self/ns/net '${namespace}' || exit 125`,
   ];
-  return [...make, ...(tool.kind === "pasta" ? pasta(tool, namespace, log, ports) : slirp(tool, step, log))];
+  return [
+    ...make,
+    ...(tool.kind === "pasta" ? pasta(tool, namespace, log, ports) : slirp(tool, step, log, ports)),
+  ];
 }
 
 /** pasta goes into the background once everything is set up. Nothing but the published ports leads in or back. */
@@ -69,7 +84,8 @@ function pasta(tool: NetworkTool, namespace: string, log: string, ports: readonl
     return specs.length === 0 ? [flag, "none"] : specs.flatMap((spec) => [flag, spec]);
   };
   const command = [
-    ...[tool.path, "--config-net", "--quiet", "--no-map-gw", "--runas", "0"],
+    ...[tool.path, "--config-net", "--quiet", "--runas", "0"],
+    ...(mapsGateway(ports) ? [] : ["--no-map-gw"]),
     ...[...forwards("tcp", "-t"), ...forwards("udp", "-u"), "-T", "none", "-U", "none"],
   ];
   return [
@@ -79,11 +95,11 @@ function pasta(tool: NetworkTool, namespace: string, log: string, ports: readonl
 }
 
 /** slirp4netns stays in the foreground, and says on a descriptor when it is ready. Ports are added through its socket. */
-function slirp(tool: NetworkTool, step: string, log: string): string[] {
+function slirp(tool: NetworkTool, step: string, log: string, ports: readonly PublishedPort[]): string[] {
   const ready = `${step}/slirp.ready`;
   return [
     `mkfifo '${ready}'`,
-    `'${tool.path}' --configure --mtu=65520 --disable-host-loopback --ready-fd=5 --api-socket='${step}/${slirpSocket}' --netns-type=path '${step}/${namespaceFile}' tap0 5>'${ready}' </dev/null >'${log}' 2>&1 3>&- 4>&- &`,
+    `'${tool.path}' --configure --mtu=65520${mapsGateway(ports) ? "" : " --disable-host-loopback"} --ready-fd=5 --api-socket='${step}/${slirpSocket}' --netns-type=path '${step}/${namespaceFile}' tap0 5>'${ready}' </dev/null >'${log}' 2>&1 3>&- 4>&- &`,
     // Without a line end, so reading it "fails".
     `read -r connected <'${ready}'`,
     `[ "$connected" = 1 ] || { cat '${log}' >&2; exit 125; }`,

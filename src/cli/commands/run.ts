@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { runAttached, startDetached } from "../../container/index.ts";
+import { readLog, runAttached, startDetached } from "../../container/index.ts";
 import { BuildError } from "../../core/index.ts";
 import { createExecutor } from "../../executor/index.ts";
 import type { Call, Command } from "../command.ts";
@@ -63,11 +63,13 @@ async function runDetached(call: Call): Promise<number> {
   const store = storeOf(call);
   const stop = interruption();
   try {
-    const { container } = await makeContainer(call, store, stop.signal);
+    const { container, containers } = await makeContainer(call, store, stop.signal);
     const exitCode = await startDetached(store.root, container);
     process.stdout.write(`${container.id}\n`);
-    // These two say that there is no such program; why stands in the log.
-    return exitCode === 126 || exitCode === 127 ? exitCode : 0;
+    if (exitCode !== 126 && exitCode !== 127) return 0;
+    // The runtime could not execute the program, and has said why.
+    for await (const { data } of readLog(containers.path(container, "log"))) process.stderr.write(data);
+    return exitCode;
   } finally {
     stop.end();
   }
