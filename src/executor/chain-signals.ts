@@ -1,6 +1,13 @@
 import type { ChildProcess } from "node:child_process";
 import type { Namespace } from "../stacking/index.ts";
-import { catchesTerm, childrenOf, containedIn, programOf, runtimeBelow, signalProcess } from "./process-tree.ts";
+import {
+  catchesTerm,
+  childrenOf,
+  containedIn,
+  programOf,
+  runtimeBelow,
+  signalProcess,
+} from "./process-tree.ts";
 
 /** How a chain is stopped, and how a signal reaches what runs in it. */
 export interface ChainSignals {

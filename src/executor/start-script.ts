@@ -22,7 +22,13 @@ export interface StartScript {
 }
 
 /** What a chain's shell runs for one step: mounts, then becomes the runtime. */
-export function startScript({ mounts, before = [], command, staysFirst = false, hideUnifiedCgroup }: StartScript): string {
+export function startScript({
+  mounts,
+  before = [],
+  command,
+  staysFirst = false,
+  hideUnifiedCgroup,
+}: StartScript): string {
   const steps = mounts.map(mountCommand);
   if (hideUnifiedCgroup)
     steps.unshift(["mount", "--bind", "/dev/null", "/sys/fs/cgroup/unified/cgroup.controllers"]);
