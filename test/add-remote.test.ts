@@ -336,6 +336,31 @@ test("git: a hostile repository reads nothing of the host and runs nothing", asy
   assert.match(told, /transport 'file' not allowed/);
 });
 
+test("git: a builder that is killed leaves no git behind", { timeout: 60_000 }, async () => {
+  let asked = () => undefined as void;
+  const waiting = new Promise<void>((resolve) => {
+    asked = resolve;
+  });
+  answers.set("/stalled.git/info/refs", (_, response) => {
+    response.writeHead(200, { "content-type": "application/x-git-upload-pack-advertisement" });
+    response.write("001e# service=git-upload-pack\n");
+    asked();
+  });
+  const context = sandbox.files("stalled", { Dockerfile: `FROM scratch\nADD ${files}/stalled.git /\n` });
+  const child = sandbox.start(["build", "--progress=plain", context]);
+  const ended = finished(child);
+  await Promise.race([waiting, ended]);
+  const running = () =>
+    tool("sh", ["-c", 'ps -eo args | grep -F "$0/stalled.git" | grep -vF grep || true', files]);
+  assert.match(await running(), /git/);
+  child.kill("SIGKILL");
+  await ended;
+  const deadline = Date.now() + 10_000;
+  while ((await running()) !== "" && Date.now() < deadline)
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(await running(), "");
+});
+
 test("git: a login in the URL reaches the server and nothing else", async () => {
   const login = `Basic ${Buffer.from("me:gitsecret99").toString("base64")}`;
   const locked = await startGitServer({ root: join(sandbox.directory, "git"), authorization: login });
