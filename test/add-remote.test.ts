@@ -337,10 +337,7 @@ test("git: a hostile repository reads nothing of the host and runs nothing", asy
 });
 
 test("git: a builder that is killed leaves no git behind", { timeout: 60_000 }, async () => {
-  let asked = () => undefined as void;
-  const waiting = new Promise<void>((resolve) => {
-    asked = resolve;
-  });
+  const { promise: waiting, resolve: asked } = Promise.withResolvers<void>();
   answers.set("/stalled.git/info/refs", (_, response) => {
     response.writeHead(200, { "content-type": "application/x-git-upload-pack-advertisement" });
     response.write("001e# service=git-upload-pack\n");
