@@ -4,7 +4,7 @@ import { cpSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { checkout, createSandbox, isRoot, type Output } from "./sandbox.ts";
-import { missingPrograms, type StandIns, sizeOf, startStandIns } from "./stand-ins.ts";
+import { lendProxies, missingPrograms, type StandIns, sizeOf, startStandIns } from "./stand-ins.ts";
 
 const skip = !isRoot ? "RUN needs root" : missingPrograms.length > 0 && `needs ${missingPrograms.join(", ")}`;
 
@@ -53,7 +53,7 @@ describe("examples in Node", { skip }, () => {
   after(() => standIns?.registry.stop());
 
   const attempt = (context: string, ...args: string[]): Promise<Output> =>
-    sandbox.run(["build", "--progress", "plain", ...secrets, ...args, context], standIns);
+    sandbox.run(["build", "--progress", "plain", ...lendProxies, ...secrets, ...args, context], standIns);
   const build = async (context: string, ...args: string[]): Promise<string> => {
     const { code, stderr } = await attempt(context, ...args);
     assert.equal(code, 0, stderr);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { checkout, createSandbox, isRoot } from "./sandbox.ts";
-import { missingPrograms, type StandIns, sizeOf, startStandIns } from "./stand-ins.ts";
+import { lendProxies, missingPrograms, type StandIns, sizeOf, startStandIns } from "./stand-ins.ts";
 
 const skip = !isRoot ? "RUN needs root" : missingPrograms.length > 0 && `needs ${missingPrograms.join(", ")}`;
 
@@ -16,7 +16,7 @@ describe("examples of stages", { skip }, () => {
   after(() => standIns?.registry.stop());
 
   const build = async (...args: string[]) =>
-    (await sandbox.ok(["build", "--progress", "plain", ...args], standIns)).stderr;
+    (await sandbox.ok(["build", "--progress", "plain", ...lendProxies, ...args], standIns)).stderr;
   const run = async (...args: string[]) => (await sandbox.ok(["run", "--rm", ...args])).stdout;
 
   test("C++: two stages go on from the builder, the compiler is installed once", async () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
-import { startRegistry } from "../src/registry/testing/index.ts";
+import { startRegistry, startRegistryProxy } from "../src/registry/testing/index.ts";
 import { createSandbox, isRoot } from "./sandbox.ts";
 
 /** What docs/multi-stage.md says, one small build each. */
@@ -234,31 +234,43 @@ COPY --from=build /program /
   });
 
   const registryMissing = !existsSync("/usr/bin/docker-registry") && "needs docker-registry";
-  test("after a change, a push sends the layer that changed and no other", {
+  test("after a change, a push sends and a pull fetches the layer that changed, and no other", {
     skip: registryMissing,
   }, async () => {
     const registry = await startRegistry();
+    const proxy = await startRegistryProxy(registry.host);
+    const name = `${proxy.host}/app`;
+    const elsewhere = { env: { STAGEWRIGHT_ROOT: join(sandbox.directory, "elsewhere") } };
+    /** Blobs that the requests of this method were about, and forgets the requests. */
+    const blobs = (method: string) =>
+      proxy.requests.splice(0).filter((request) => request.method === method && /blobs/.test(request.path))
+        .length;
+    const made: { pushed: number; pulled: number }[] = [];
     try {
-      const name = `${registry.host}/app`;
-      const dockerfile = (text: string) => `FROM busybox AS builder
+      for (const text of ["one", "two"]) {
+        const dockerfile = `FROM busybox AS builder
 RUN head -c 1000000 /dev/urandom > /tool; echo ${text} > /program
 FROM busybox
 RUN echo settings > /settings
 COPY --from=builder /program /program
 `;
-      const pushed = async () =>
-        (await sandbox.ok(["push", name])).stderr.match(/^.*: (Pushed|Layer already exists|Mounted).*$/gm) ??
-        [];
-      await build(dockerfile("one"), "-t", name);
-      assert.equal(
-        (await pushed()).filter((line) => line.includes(": Pushed")).length,
-        4,
-        "layers and configuration",
+        await build(dockerfile, "-t", name);
+        await sandbox.ok(["push", name]);
+        const pushed = blobs("PUT");
+        await sandbox.ok(["pull", name], elsewhere);
+        made.push({ pushed, pulled: blobs("GET") });
+      }
+      assert.deepEqual(
+        made,
+        [
+          { pushed: 4, pulled: 4 },
+          { pushed: 2, pulled: 2 },
+        ],
+        "all layers and a configuration, then one layer and a configuration",
       );
-      await build(dockerfile("two"), "-t", name);
-      const second = await pushed();
-      assert.equal(second.filter((line) => line.includes(": Pushed")).length, 2, second.join("\n"));
+      assert.equal((await sandbox.ok(["run", "--rm", name, "cat", "/program"], elsewhere)).stdout, "two\n");
     } finally {
+      await proxy.close();
       registry.stop();
     }
   });

@@ -81,3 +81,6 @@ export async function sizeOf(sandbox: Sandbox, name: string): Promise<number> {
   const [inspected] = JSON.parse((await sandbox.ok(["inspect", name])).stdout) as { Size: number }[];
   return inspected?.Size ?? Number.NaN;
 }
+
+/** Arguments of `build` for steps that need the network: proxies as this machine has them, if it has any. */
+export const lendProxies = ["http_proxy", "https_proxy", "no_proxy"].flatMap((name) => ["--build-arg", name]);

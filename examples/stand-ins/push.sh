@@ -12,7 +12,10 @@ stagewright bootstrap $base --include golang-go --name from-debian/golang
 stand_in() {
   stage=$1
   shift
-  for name; do stagewright build --quiet --target "$stage" --tag "$registry/library/$name" .; done
+  for name; do
+    stagewright build --quiet --build-arg http_proxy --build-arg https_proxy --build-arg no_proxy \
+      --target "$stage" --tag "$registry/library/$name" .
+  done
   for name; do stagewright push --quiet --compression zstd "$registry/library/$name"; done
 }
 
