@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
+import { cpSync, readdirSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { checkout, createSandbox, isRoot } from "./sandbox.ts";
-import { missingPrograms, type StandIns, sizeOf, startStandIns } from "./stand-ins.ts";
+import { checkout, createSandbox, isRoot, tool } from "./sandbox.ts";
+import { answerOf, missingPrograms, type StandIns, sizeOf, startStandIns } from "./stand-ins.ts";
 
 const skip = !isRoot ? "RUN needs root" : missingPrograms.length > 0 && `needs ${missingPrograms.join(", ")}`;
 
@@ -68,12 +69,29 @@ describe("examples in Go", { skip }, () => {
     assert.equal(await program("href-counter:number"), await program("href-counter"));
   });
 
-  test("web server: an image a fraction of the single-stage one", async () => {
+  test("href-counter by the builder pattern: a script, two Dockerfiles, a container; the same program", async () => {
+    const copy = join(sandbox.directory, "href-counter");
+    cpSync(counter, copy, { recursive: true });
+    const before = readdirSync(join(copy, "builder-pattern"));
+    const printed = await tool(join(copy, "builder-pattern", "build.sh"), [], standIns);
+    assert.match(printed, /^Building href-counter:build\n[\s\S]*^Building href-counter:latest$/m);
+    assert.deepEqual(readdirSync(join(copy, "builder-pattern")), before);
+    assert.equal(await counts("href-counter"), expected());
+    assert.equal(await program("href-counter"), await program("href-counter:number"));
+    const images = (await sandbox.ok(["images"])).stdout;
+    assert.match(images, /^href-counter +build .*\d{3}MB$/m, "both images take up room");
+    assert.match(images, /^href-counter +latest .* \d\.\d+MB$/m);
+    assert.doesNotMatch((await sandbox.ok(["container", "ls", "--all"])).stdout, /extract/);
+  });
+
+  test("web server: answers on a published port, from an image a fraction of the single-stage one", async () => {
     await build("-t", "webserver", server);
     await build("-t", "webserver:single", "-f", join(server, "single-stage.Dockerfile"), server);
     const small = await sizeOf(sandbox, "webserver");
     assert.ok(small < 15e6, `${small}`);
     assert.ok(small * 20 < (await sizeOf(sandbox, "webserver:single")));
+    for (const image of ["webserver", "webserver:single"])
+      assert.equal(await answerOf(sandbox, image, 8080, "/hello"), "Greetings from /hello\n");
   });
 
   test("the same build again: every step comes from the cache", async () => {

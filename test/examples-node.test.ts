@@ -4,7 +4,7 @@ import { cpSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { checkout, createSandbox, isRoot, type Output } from "./sandbox.ts";
-import { lendProxies, missingPrograms, type StandIns, sizeOf, startStandIns } from "./stand-ins.ts";
+import { answerOf, lendProxies, missingPrograms, type StandIns, sizeOf, startStandIns } from "./stand-ins.ts";
 
 const skip = !isRoot ? "RUN needs root" : missingPrograms.length > 0 && `needs ${missingPrograms.join(", ")}`;
 
@@ -114,6 +114,18 @@ describe("examples in Node", { skip }, () => {
     assert.match(stderr, /\[deps \d\/\d\] RUN .*npm ci\n#\d+ CACHED/);
     assert.match(stderr, /not ok|✖|failing/);
     await build(changed);
+  });
+
+  test("each image answers on a published port, the runtime image as an ordinary user", async () => {
+    for (const [image, user] of [
+      ["single", 0],
+      ["two", 0],
+      ["app", 1000],
+    ] as const)
+      assert.match(
+        await answerOf(sandbox, image, 3000, "/list"),
+        new RegExp(`<li>user ${user}</li><li>&#x2F;list</li>`),
+      );
   });
 
   test("no layer, no history and no file of the store has the settings that npm was lent", async () => {

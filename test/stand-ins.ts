@@ -1,6 +1,8 @@
+import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { digestOfFields } from "../src/core/index.ts";
 import { lock } from "../src/names/index.ts";
 import { type RegistryProcess, startRegistry } from "../src/registry/testing/index.ts";
@@ -84,3 +86,26 @@ export async function sizeOf(sandbox: Sandbox, name: string): Promise<number> {
 
 /** Arguments of `build` for steps that need the network: proxies as this machine has them, if it has any. */
 export const lendProxies = ["http_proxy", "https_proxy", "no_proxy"].flatMap((name) => ["--build-arg", name]);
+
+/**
+ * Starts a container of `image` in the background with one of its ports published on a free port of loopback, and
+ * returns what `path` answers. A server that was just started gets ten seconds to listen.
+ */
+export async function answerOf(sandbox: Sandbox, image: string, port: number, path: string): Promise<string> {
+  const id = (await sandbox.ok(["run", "-d", "-p", `127.0.0.1::${port}`, image])).stdout.trim();
+  try {
+    const { stdout } = await sandbox.ok(["ps", "--no-trunc"]);
+    const [, published] = new RegExp(`127\\.0\\.0\\.1:(\\d+)->${port}/tcp`).exec(stdout) ?? [];
+    assert.ok(published, stdout);
+    for (const end = Date.now() + 10_000; ; await sleep(50)) {
+      try {
+        const url = `http://127.0.0.1:${published}${path}`;
+        return await (await fetch(url, { signal: AbortSignal.timeout(5_000) })).text();
+      } catch (error) {
+        if (Date.now() > end) throw error;
+      }
+    }
+  } finally {
+    await sandbox.ok(["rm", "-f", id]);
+  }
+}
