@@ -153,6 +153,15 @@ COPY --from=builder /both /both
     assert.ok(deleted >= 5_000_000 && joined < 10_000 && staged < 10_000, String(sizes));
   });
 
+  test("a line that lost its backslash ends the instruction, and the next one is an error with its line", async () => {
+    const context = sandbox.files("backslash", {
+      Dockerfile: "FROM busybox\nRUN echo one > /one \\\n && echo two > /two\n && echo three > /three\n",
+    });
+    const { code, stderr } = await sandbox.run(["build", context]);
+    assert.equal(code, 1);
+    assert.match(stderr, /Dockerfile:4[\s\S]*unknown instruction: &&/);
+  });
+
   test("the steps of earlier stages come from the cache when only a later one changed", async () => {
     const dockerfile = (text: string) => `FROM busybox AS builder
 RUN echo tools > /tools
