@@ -230,6 +230,19 @@ describe("an ordinary user with a single id", { skip }, () => {
   });
 });
 
+test("a setting for steps that is none is refused", { skip }, async () => {
+  const context = sandbox.files("settings", { Dockerfile: "FROM busybox\nRUN true\n" });
+  for (const [name, value] of [
+    ["STAGEWRIGHT_STORAGE", "btrfs"],
+    ["STAGEWRIGHT_NETWORK", "moon"],
+  ] as const) {
+    const { code, stderr } = await sandbox.run(["build", context], { env: { [name]: value } });
+    assert.equal(code, 1);
+    assert.match(stderr, new RegExp(`${name}=${value}.*`));
+    assert.match(stderr, /Hint: .*(overlay|isolated)/);
+  }
+});
+
 describe("a store on overlayfs", { skip }, () => {
   const place = join(sandbox.directory, "container");
   /** Mounts an overlay on `container/m`, as the root filesystem of a container is one. */

@@ -5,6 +5,7 @@ import {
   type ExitStatus,
   emulationOf,
   emulatorMounts,
+  type ProcessSpec,
   UnknownUserError,
 } from "../executor/index.ts";
 import { type ExecOp, skipOutput } from "../llb/index.ts";
@@ -68,7 +69,7 @@ function execute(
       secretEnv: lent.secretEnv,
       cwd: meta.cwd,
       user: meta.user,
-      network: op.network === "unset" ? "default" : op.network,
+      network: networkOf(op),
       insecure: op.security === "insecure",
       cgroupParent: meta.cgroupParent,
       hostname: meta.hostname,
@@ -101,6 +102,17 @@ function warnOfDevices(op: ExecOp, context: JobContext): void {
     const short = `Optional device ${goText.quote(name)} is not registered`;
     context.emit({ kind: "warning", vertex: context.vertex, level: 1, short });
   }
+}
+
+/** What a step that names no network gets is the caller's choice. */
+function networkOf({ network }: ExecOp): ProcessSpec["network"] {
+  if (network !== "unset") return network;
+  const wanted = process.env.STAGEWRIGHT_NETWORK || "host";
+  if (wanted === "host") return "default";
+  if (wanted === "isolated") return "isolated";
+  throw new BuildError("invalid-argument", `STAGEWRIGHT_NETWORK=${wanted} is no network for steps`, {
+    hint: "it is host (the machine's network) or isolated (one of the step's own, by pasta or slirp4netns)",
+  });
 }
 
 /** Both spellings of each, as BuildKit passes them. */
