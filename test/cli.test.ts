@@ -216,8 +216,8 @@ describe("RUN and run", { skip: isRoot ? false : "needs root" }, () => {
       [["-u", "nosuch", "busybox", "id"], 125],
       [["localhost:1/nosuch"], 125],
       [["--nosuch", "busybox"], 125],
-      [["-d", "busybox"], 125],
-      [["-t", "busybox", "true"], 125],
+      [["-d", "busybox", "true"], 0],
+      [["-t", "busybox", "true"], 0],
       [[], 125],
     ];
     for (const [args, code] of cases) {
