@@ -3,12 +3,15 @@ import { createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import type { Session } from "../session/index.ts";
 
+export interface AgentSocket {
+  readonly path: string;
+  /** A short path to it for programs of this user, while this process has it open. */
+  readonly address: string;
+  close(): void;
+}
+
 /** A socket that leads to the caller's agent `id`, in `directory`, until it is closed. */
-export function openAgentSocket(
-  id: string,
-  session: Session,
-  directory: string,
-): Promise<{ path: string; close(): void }> {
+export function openAgentSocket(id: string, session: Session, directory: string): Promise<AgentSocket> {
   return listen(
     createServer((client) => forward(client, id, session)),
     directory,
@@ -16,7 +19,7 @@ export function openAgentSocket(
 }
 
 /** A socket in a directory whose path may be longer than the 107 bytes that the address of a socket has room for. */
-async function listen(server: Server, directory: string): Promise<{ path: string; close(): void }> {
+async function listen(server: Server, directory: string): Promise<AgentSocket> {
   const handle = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
   const connections = new Set<Socket>();
   server.on("connection", (socket) => {
@@ -30,6 +33,7 @@ async function listen(server: Server, directory: string): Promise<{ path: string
   server.unref();
   return {
     path: join(directory, "agent"),
+    address: `/proc/${process.pid}/fd/${handle}/agent`,
     close() {
       for (const socket of connections) socket.destroy();
       server.close(() => closeSync(handle));

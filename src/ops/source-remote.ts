@@ -1,6 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { mkdirSync, rmSync } from "node:fs";
 import { BuildError, type Digest, parseGitReference } from "../core/index.ts";
 import { type LlbVertex, type SourceOp, sourceAttributes } from "../llb/index.ts";
 import type { Mask, Session } from "../session/index.ts";
@@ -133,20 +131,22 @@ function workOf({ signal, emit, vertex }: JobContext, dependencies: RemoteDepend
       if (content !== undefined) mask.add(content);
       return content === undefined ? undefined : Buffer.from(content);
     },
-    sshAgent: async (id) => openAgent(id, await dependencies.session()),
+    sshAgent: async (id) => openAgent(id, await dependencies.session(), dependencies.remote),
   };
 }
 
-/** A private socket to the agent: git's ssh finds it by a path, which must not be longer than an address has room for. */
+/** A private socket to the agent, in a directory that is swept with the store's leftovers when this process is killed. */
 async function openAgent(
   id: string,
   session: Session,
+  { content }: RemoteStores,
 ): Promise<{ socket: string; close(): void } | undefined> {
   if (!session.ssh.ids.includes(id)) return undefined;
-  const directory = mkdtempSync(join(tmpdir(), "stagewright-agent-"));
-  const { path, close } = await openAgentSocket(id, session, directory);
+  const directory = content.temporary();
+  mkdirSync(directory, { mode: 0o700 });
+  const { address, close } = await openAgentSocket(id, session, directory);
   return {
-    socket: path,
+    socket: address,
     close() {
       close();
       rmSync(directory, { recursive: true, force: true });
