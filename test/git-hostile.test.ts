@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -6,7 +7,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type GitServer, gitIn, startGitServer } from "./git-server.ts";
-import { createSandbox, tool } from "./sandbox.ts";
+import { createSandbox, isRoot, tool } from "./sandbox.ts";
 
 const sandbox = createSandbox("git-hostile");
 const servers: Server[] = [];
@@ -160,4 +161,26 @@ test("what a killed git left in a clone does not stand in the way", async () => 
     left.filter((name) => /\.lock$|tmp_/.test(name)),
     [],
   );
+});
+
+test("a clone that does not fit says so, and leaves its room to others", { skip: !isRoot }, async () => {
+  const work = sandbox.files("large", {});
+  writeFileSync(join(work, "large"), randomBytes(12 << 20));
+  await gitIn(work, ["init", "-q"]);
+  await gitIn(work, ["add", "."]);
+  await gitIn(work, ["commit", "-qm", "large"]);
+  await tool("git", ["clone", "-q", "--bare", work, join(sandbox.directory, "git/large.git")]);
+  const small = join(sandbox.directory, "small");
+  mkdirSync(small);
+  await tool("mount", ["-t", "tmpfs", "-o", "size=8m", "tmpfs", small]);
+  try {
+    const root = join(small, "store");
+    const tooLarge = await build(`ADD ${honest.url}/large.git /`, "--root", root);
+    assert.equal(tooLarge.code, 1);
+    assert.match(tooLarge.stderr, /ERROR: git \S+: no space left on device\nHint: make room/);
+    const { code, stderr } = await build(`ADD ${honest.url}/app.git /`, "--root", root);
+    assert.equal(code, 0, stderr);
+  } finally {
+    await tool("umount", [small]);
+  }
 });

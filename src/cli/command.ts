@@ -163,6 +163,6 @@ export class UsageError extends BuildError {
 }
 
 /** An error about how the command was called. */
-export function usageError(command: Command, message: string, hint?: string): BuildError {
+function usageError(command: Command, message: string, hint?: string): BuildError {
   return new UsageError(command, message, hint);
 }

@@ -7,6 +7,7 @@ export * from "./descriptor.ts";
 export * from "./digest.ts";
 export * from "./errors.ts";
 export * from "./events.ts";
+export * from "./file-time.ts";
 export * from "./git-reference.ts";
 export * as goText from "./go-text.ts";
 export * from "./ignore.ts";

@@ -15,7 +15,7 @@ import {
   utimesSync,
   writeSync,
 } from "node:fs";
-import { BuildError, type BytePath, fsPath, textOf } from "../core/index.ts";
+import { BuildError, type BytePath, fileTime, fsPath, textOf } from "../core/index.ts";
 import type { FoundEntry, Rootfs } from "../snapshot/index.ts";
 import { forEachEntry, type RootfsOptions } from "./rootfs-tar.ts";
 
@@ -53,7 +53,8 @@ export async function writeDirectory(
   for (const entry of directories.reverse()) {
     const target = hostPath(directory, entry.path);
     chmodSync(target, entry.mode);
-    utimesSync(target, timeOf(entry), timeOf(entry));
+    const time = fileTime(timeOf(entry));
+    utimesSync(target, time, time);
   }
   return skipped;
 }
@@ -113,7 +114,8 @@ function copyFile(entry: FoundEntry, target: HostPath, mtime: number): void {
         for (let written = 0; written < read; ) written += writeSync(out, buffer, written, read - written);
         done += read;
       }
-      futimesSync(out, mtime, mtime);
+      const time = fileTime(mtime);
+      futimesSync(out, time, time);
     } finally {
       closeSync(out);
     }

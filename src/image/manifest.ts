@@ -54,7 +54,7 @@ function descriptors(value: unknown, where: string): readonly Descriptor[] {
 }
 
 /** Parses a descriptor of foreign JSON. */
-export function parseDescriptor(value: unknown, where: string): Descriptor {
+function parseDescriptor(value: unknown, where: string): Descriptor {
   const json = object(value, where);
   const annotations = optional(json.annotations, `${where}.annotations`, stringMap);
   const platform = optional(json.platform, `${where}.platform`, parsePlatformObject);

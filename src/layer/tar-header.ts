@@ -9,7 +9,7 @@ import type { NewEntry } from "./types.ts";
 
 export const blockSize = 512;
 
-export const typeFlags: Readonly<Record<EntryType, number>> = {
+const typeFlags: Readonly<Record<EntryType, number>> = {
   file: 0x30,
   hardlink: 0x31,
   symlink: 0x32,

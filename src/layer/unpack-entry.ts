@@ -19,7 +19,16 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { BuildError, type BytePath, bytePathOf, fsPath, nameOf, parentOf, textOf } from "../core/index.ts";
+import {
+  BuildError,
+  type BytePath,
+  bytePathOf,
+  fileTime,
+  fsPath,
+  nameOf,
+  parentOf,
+  textOf,
+} from "../core/index.ts";
 import type { FileBytes, LayerEntry } from "../snapshot/index.ts";
 import { type IdMap, isMapped, type Marks } from "../stacking/index.ts";
 import { makeNode, setXattr } from "../sys/index.ts";
@@ -71,7 +80,7 @@ export function makeSpecial(host: string | Buffer, entry: LayerEntry, style: Dir
     if (entry.type !== "symlink") chmodSync(host, entry.mode);
   }
   setXattrs(host, entry);
-  lutimesSync(host, entry.mtime, entry.mtime);
+  lutimesSync(host, fileTime(entry.mtime), fileTime(entry.mtime));
 }
 
 /** A regular file; `fill` writes its content. */
@@ -89,7 +98,7 @@ export function writeFile(
     if (uid !== 0 || gid !== 0) fchownSync(fd, uid, gid);
     if (!plain) fchmodSync(fd, entry.mode);
     setXattrs(host, entry);
-    futimesSync(fd, entry.mtime, entry.mtime);
+    futimesSync(fd, fileTime(entry.mtime), fileTime(entry.mtime));
   } finally {
     closeSync(fd);
   }
@@ -121,7 +130,7 @@ export function settleDirectory(
   chmodSync(host, entry.mode);
   setXattrs(host, entry);
   if (opaque && style.marks !== "files") setXattr(host, `${style.marks}.overlay.opaque`, Buffer.from("y"));
-  utimesSync(host, entry.mtime, entry.mtime);
+  utimesSync(host, fileTime(entry.mtime), fileTime(entry.mtime));
 }
 
 function ownerOf({ uid, gid }: LayerEntry, { ids }: DirectoryStyle): { uid: number; gid: number } {

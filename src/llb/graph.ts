@@ -78,7 +78,7 @@ export function makeVertex(body: OpBody, inputs: readonly LlbEdge[], options: Ve
 }
 
 /** Whether two edges lead to the same output. */
-export function sameEdge(a: LlbEdge, b: LlbEdge): boolean {
+function sameEdge(a: LlbEdge, b: LlbEdge): boolean {
   return a.index === b.index && a.vertex.digest === b.vertex.digest;
 }
 

@@ -11,7 +11,7 @@ import {
   writeSync,
 } from "node:fs";
 import { setImmediate } from "node:timers/promises";
-import { BuildError, type BytePath, bytePathOf, fsPath, textOf } from "../core/index.ts";
+import { BuildError, type BytePath, bytePathOf, fileTime, fsPath, textOf } from "../core/index.ts";
 import type { FoundEntry, Rootfs } from "../snapshot/index.ts";
 import { type Gift, isPrivileged } from "../stacking/index.ts";
 import { makeNode } from "../sys/index.ts";
@@ -77,7 +77,7 @@ function makeEntry(entry: FoundEntry, path: BytePath): void {
   switch (entry.type) {
     case "symlink":
       symlinkSync(fsPath(entry.linkname), host);
-      lutimesSync(host, entry.mtime, entry.mtime);
+      lutimesSync(host, fileTime(entry.mtime), fileTime(entry.mtime));
       return;
     case "file":
       copyFile(entry, host);
@@ -96,7 +96,7 @@ function makeEntry(entry: FoundEntry, path: BytePath): void {
 function describe(entry: FoundEntry, path: BytePath): void {
   const host = fsPath(path);
   chmodSync(host, entry.mode);
-  utimesSync(host, entry.mtime, entry.mtime);
+  utimesSync(host, fileTime(entry.mtime), fileTime(entry.mtime));
 }
 
 const buffer = Buffer.allocUnsafeSlow(1 << 18);

@@ -8,7 +8,7 @@ import {
   symlinkSync,
   utimesSync,
 } from "node:fs";
-import { BuildError, bytePathOf, fsPath, textOf } from "../core/index.ts";
+import { BuildError, bytePathOf, fileTime, fsPath, textOf } from "../core/index.ts";
 import type { Executor } from "../executor/index.ts";
 import type { LayerEntry } from "../snapshot/index.ts";
 import { joinHost, type LocalTree } from "../source/index.ts";
@@ -40,7 +40,7 @@ function copyTree(tree: LocalTree, to: string): void {
   // Last, and the deepest first: making a child changes the time of its parent.
   for (const entry of directories.reverse()) {
     chmodSync(fsPath(`${target}/${entry.path}`), entry.mode);
-    utimesSync(fsPath(`${target}/${entry.path}`), entry.mtime, entry.mtime);
+    utimesSync(fsPath(`${target}/${entry.path}`), fileTime(entry.mtime), fileTime(entry.mtime));
   }
 }
 
@@ -51,7 +51,7 @@ function copyEntry(entry: LayerEntry, from: string, to: string, root: string): v
       return;
     case "symlink":
       symlinkSync(fsPath(entry.linkname), fsPath(to));
-      lutimesSync(fsPath(to), entry.mtime, entry.mtime);
+      lutimesSync(fsPath(to), fileTime(entry.mtime), fileTime(entry.mtime));
       return;
     case "hardlink":
       linkSync(fsPath(`${root}/${entry.linkname}`), fsPath(to));
@@ -59,7 +59,7 @@ function copyEntry(entry: LayerEntry, from: string, to: string, root: string): v
     case "file":
       copyFileSync(fsPath(from), fsPath(to), constants.COPYFILE_FICLONE);
       chmodSync(fsPath(to), entry.mode);
-      utimesSync(fsPath(to), entry.mtime, entry.mtime);
+      utimesSync(fsPath(to), fileTime(entry.mtime), fileTime(entry.mtime));
       return;
     default:
       throw new BuildError(

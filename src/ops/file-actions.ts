@@ -6,7 +6,7 @@ import type { Staging } from "./file-staging.ts";
 import { cleanPath, type Node, resolvePath, rootNode, shown, unspecifiedTime } from "./file-tree.ts";
 
 /** A file operation that failed the way the kernel would have it: `mkdir /a: not a directory`. */
-export function operationError(operation: string, path: BytePath, reason: string): BuildError {
+function operationError(operation: string, path: BytePath, reason: string): BuildError {
   const code: ErrorCode = reason === "no such file or directory" ? "not-found" : "failed-precondition";
   return new BuildError(code, `${operation} ${shown(path)}: ${reason}`);
 }
@@ -104,7 +104,7 @@ function removePath(fs: Staging, path: BytePath, allowNotFound: boolean): void {
 }
 
 /** Follows symlinks in all components but the last. */
-export function resolveParent(fs: Staging, path: BytePath): BytePath {
+function resolveParent(fs: Staging, path: BytePath): BytePath {
   if (path === "") return "";
   const parent = resolvePath(fs, parentOf(path), { last: "follow" });
   return parent === "" ? nameOf(path) : `${parent}/${nameOf(path)}`;

@@ -21,7 +21,7 @@ export const digestSize = 32;
 export const magic = 0x58_49_57_53; // "SWIX"
 
 /** Order of the type byte. `whiteout` is no entry: it hides the path in the layers below. */
-export const recordTypes = [
+const recordTypes = [
   "file",
   "directory",
   "symlink",

@@ -1,7 +1,7 @@
 import type { BytePath } from "../core/index.ts";
 
 /** What a row is, as the number that is stored. The order is part of no format. */
-export const rowTypes = ["file", "directory", "symlink", "char", "block", "fifo"] as const;
+const rowTypes = ["file", "directory", "symlink", "char", "block", "fifo"] as const;
 export type RowType = (typeof rowTypes)[number];
 
 /**

@@ -22,9 +22,9 @@ export function pruneFetched(
   };
   let bytes = 0;
   const clones = join(root, "remote", "git");
-  for (const name of namesIn(clones).filter((entry) => /^[0-9a-f]{64}$/.test(entry))) {
+  for (const name of namesIn(clones).filter((entry) => /^[0-9a-f]{64}(\.new)?$/.test(entry))) {
     const clone = join(clones, name);
-    const held = old(clone) ? tryLock(`${clone}.lock`, "exclusive") : undefined;
+    const held = old(clone) ? tryLock(`${clone.replace(/\.new$/, "")}.lock`, "exclusive") : undefined;
     if (held === undefined) continue;
     try {
       bytes += treeSize(clone);

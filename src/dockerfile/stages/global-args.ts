@@ -37,7 +37,7 @@ function withOsVersion(platform: Platform, version: string): string {
 }
 
 /** A build argument's value; names such as `constructor` are ordinary ones. */
-export function overrideOf(overrides: Readonly<Record<string, string>>, name: string): string | undefined {
+function overrideOf(overrides: Readonly<Record<string, string>>, name: string): string | undefined {
   return Object.hasOwn(overrides, name) ? overrides[name] : undefined;
 }
 

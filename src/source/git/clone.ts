@@ -32,15 +32,19 @@ export async function openClone(root: string, access: GitAccess, resolved: Resol
     if (isHeld) held.release();
     isHeld = false;
   };
+  const isNew = !existsSync(directory);
   try {
-    if (existsSync(directory)) removeLeftovers(directory);
-    else await createClone(directory, format, access);
+    if (isNew) await createClone(directory, format, access);
+    else removeLeftovers(directory);
     if (!(await has(resolved.object, environment)))
       await asking(access, () => fetchObject(access, resolved, environment));
     await git(["update-ref", ref, resolved.object], environment);
     await checkCommit(access, resolved, environment);
     return { directory, ref, environment, release };
   } catch (error) {
+    // Halves of a fetch may be large.
+    if (isNew) rmSync(directory, { recursive: true, force: true });
+    else removeLeftovers(directory);
     release();
     throw error;
   }
@@ -56,7 +60,7 @@ async function createClone(directory: string, format: string, { environment }: G
   renameSync(started, directory);
 }
 
-/** What a git that was killed left: its locks, which would stop the next one, and halves of packs. */
+/** What a git that was killed or has failed left: its locks, which would stop the next one, and halves of packs. */
 function removeLeftovers(directory: string): void {
   for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true }))
     if (entry.isFile() && (entry.name.endsWith(".lock") || entry.name.startsWith("tmp_")))

@@ -24,7 +24,7 @@ export interface GitEnvironment {
 export class GitFailure extends Error {
   readonly stderr: string;
   constructor(command: string, status: number | string, stderr: string) {
-    super(`git ${command} failed (${status})`);
+    super(`git ${command} failed (${status}): ${stderr.trim().split("\n").at(-1)}`);
     this.stderr = stderr;
   }
 }
@@ -102,6 +102,7 @@ export function git(args: readonly string[], how: GitEnvironment): Promise<strin
       how.signal.removeEventListener("abort", kill);
       if (how.signal.aborted) reject(how.signal.reason);
       else if (status === 127) reject(withoutGit());
+      else if (isFull.test(stderr)) reject(noSpace(args[0]!));
       else if (status !== 0) reject(new GitFailure(args[0]!, status ?? signal ?? "", stderr));
       else resolve(Buffer.concat(out).toString());
     });
@@ -137,6 +138,16 @@ function environment(how: GitEnvironment): NodeJS.ProcessEnv {
  * builder closes it when git has ended, the kernel when the builder was killed.
  */
 const dyingWithUs = '(cat <&3; kill -KILL 0) >/dev/null 2>&1 & exec git "$@" 3<&-';
+
+const isFull = /: (No space left on device|Disk quota exceeded)$/m;
+
+/** As a failed system call of our own would say it. */
+function noSpace(command: string): Error {
+  return Object.assign(new Error(`ENOSPC: no space left on device, git ${command}`), {
+    code: "ENOSPC",
+    syscall: `git ${command}`,
+  });
+}
 
 function withoutGit(): BuildError {
   return new BuildError(

@@ -179,6 +179,12 @@ async function save(
     );
   } catch (error) {
     if (work.signal.aborted || failedWriting) throw error;
+    if ((error as NodeJS.ErrnoException).code === "ECONNRESET")
+      throw new BuildError(
+        "unavailable",
+        `${shownUrl(url)}: the connection ended after ${current} of ${total || "?"} bytes`,
+        { hint: "check the network, and try again", cause: error },
+      );
     throw lineError(url, error);
   }
   work.progress(`downloading ${filename}`, current, total, true);
