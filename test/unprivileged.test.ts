@@ -84,11 +84,9 @@ CMD ["/app/bin/main"]
     assert.ok(readFileSync(join(home, "image.tar")).length > 0);
   });
 
-  test("a RUN says plainly what it would need", async () => {
-    sandbox.files("home/run", { Dockerfile: "FROM busybox\nRUN true\n" });
+  test("a RUN works too, in a user namespace", async () => {
+    sandbox.files("home/run", { Dockerfile: "FROM busybox\nRUN test $(id -u) = 0\n" });
     const built = await asNobody(["build", "run"]);
-    assert.equal(built.code, 1);
-    assert.match(built.stderr, /root/);
-    assert.doesNotMatch(built.stderr, /\n +at /);
+    assert.equal(built.code, 0, built.stderr);
   });
 });
