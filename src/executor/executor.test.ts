@@ -148,13 +148,12 @@ for (const runtime of ["crun", "runc"])
         /^127\.0\.0\.1\tlocalhost buildkitsandbox\n::1\tlocalhost ip6-localhost ip6-loopback\n10\.1\.2\.3\tdb\n[1-9]/,
       );
       const none = await shop.step(
-        "ls /sys/class/net; ip addr show lo | grep -c UP; nc -l -p 9 127.0.0.1 & " +
-          "for i in $(seq 100); do echo hi | nc 127.0.0.1 9 2>/dev/null && break; sleep 0.1; done; wait",
+        "ls /sys/class/net; ip addr show lo | grep -c UP; ping -c 1 127.0.0.1 > /dev/null && echo answered",
         {
           network: "none",
         },
       );
-      assert.match(none.stdout, /^lo\n1\nhi\n/);
+      assert.match(none.stdout, /^lo\n1\nanswered\n/);
     });
 
     test("nothing that the runtime needs is left in the layer", async () => {
