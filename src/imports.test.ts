@@ -28,7 +28,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
   source: ["registry", "image", "layer", "snapshot", "content", "names", "llb", "config"],
   ops: ["llb", "solver", "source", "executor", "layer", "snapshot", "names", "session", "stacking"],
   exporter: ["image", "layer", "snapshot", "content", "names", "registry"],
-  container: ["executor", "snapshot", "content", "names", "layer"],
+  container: ["executor", "snapshot", "content", "names", "layer", "stacking"],
   cache: ["solver", "layer", "content", "names", "registry"],
   store: ["content", "names", "image", "layer", "snapshot", "cache", "stacking"],
 };

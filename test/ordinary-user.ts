@@ -29,6 +29,9 @@ export interface UserOptions {
   readonly subordinate?: number;
 }
 
+/** What udev does, where there is no udev. */
+const tunForAll =
+  "mkdir -p /dev/net && mount -t tmpfs tun /dev/net && mknod /dev/net/tun c 10 200 && chmod 666 /dev/net/tun";
 const hangs = 2 * 60_000;
 
 export function createUser({ directory, name, uid, subordinate }: UserOptions): OrdinaryUser {
@@ -53,7 +56,7 @@ export function createUser({ directory, name, uid, subordinate }: UserOptions): 
     path.startsWith(`${checkout}/`) ? join(base, "checkout", path.slice(checkout.length)) : path;
   const setup = ["passwd", "group", "subuid", "subgid"]
     .map((file) => `mount --bind '${base}/${file}' /etc/${file}`)
-    .concat(`mount --bind '${checkout}' '${base}/checkout'`)
+    .concat(`mount --bind '${checkout}' '${base}/checkout'`, tunForAll)
     .join(" && ");
   const start = (command: readonly string[], options: UserRunOptions = {}) => {
     const { NODE_EXTRA_CA_CERTS: _, STAGEWRIGHT_FROM_SOURCE: __, ...env } = process.env;

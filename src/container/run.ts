@@ -88,7 +88,7 @@ export async function runContainer(
     throw error;
   } finally {
     held.release();
-    if (container.autoRemove) containers.remove(container);
+    if (container.autoRemove) await containers.remove(container);
   }
 }
 

@@ -31,7 +31,7 @@ export interface ContainerStore {
   /** Path of something of the container's: what it wrote (`upper`), its `log`. */
   path(container: Container, part: "upper" | "log" | "hostname"): string;
   /** Forgets it and deletes what it wrote. The container must not run. */
-  remove(container: Container): void;
+  remove(container: Container): Promise<void>;
 }
 
 const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
@@ -120,12 +120,13 @@ export function openContainers(root: string): ContainerStore {
       return held === undefined;
     },
     path: (container, part) => join(directory(container), part),
-    remove(container) {
+    async remove(container) {
       const trash = join(root, "trash");
       mkdirSync(trash, { recursive: true, mode: 0o700 });
       const moved = join(trash, `container-${container.id}`);
       renameSync(directory(container), moved);
-      deleteInBackground(moved);
+      if (process.geteuid?.() === 0) deleteInBackground(moved);
+      else await deleteAsOwner(moved);
     },
   };
   return store;
@@ -177,6 +178,12 @@ function noSuchContainer(text: string, all: readonly Container[]): BuildError {
   return new BuildError("not-found", `No such container: ${text}`, {
     hint: near === undefined ? undefined : `did you mean ${near}?`,
   });
+}
+
+/** Files of subordinate ids are removed inside a user namespace. What this leaves, prune removes. */
+async function deleteAsOwner(path: string): Promise<void> {
+  const { removeTree } = await import("../stacking/index.ts");
+  await removeTree(path).catch(() => {});
 }
 
 /** What a container wrote can be a big tree. What this leaves, prune removes. */

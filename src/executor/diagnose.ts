@@ -1,5 +1,5 @@
 import { accessSync, constants } from "node:fs";
-import { BuildError } from "../core/index.ts";
+import { BuildError, toBuildError } from "../core/index.ts";
 import {
   isPrivileged,
   type Namespace,
@@ -8,6 +8,7 @@ import {
   stackingOf,
 } from "../stacking/index.ts";
 import { cgroupMode, seccompAvailable } from "./host.ts";
+import { describeNetworkTools } from "./network.ts";
 import { detectRuntime, detectTools } from "./runtime.ts";
 
 /** What was found; a note is something that works less well than it could. */
@@ -43,6 +44,7 @@ export function diagnose(directory: string): readonly Diagnosis[] {
         return { text: "filters are enforced" };
       },
     },
+    { subject: "network", check: async () => networked() },
     {
       subject: "cgroups",
       async check() {
@@ -53,6 +55,19 @@ export function diagnose(directory: string): readonly Diagnosis[] {
       },
     },
   ];
+}
+
+/** RUN works without: it shares the machine's network. */
+function networked(): Finding {
+  try {
+    return { text: `isolated by ${describeNetworkTools()}` };
+  } catch (error) {
+    const { message, hint } = toBuildError(error);
+    return {
+      isNote: true,
+      text: `no published ports (run -p), no network of a step's own: ${message} (${hint})`,
+    };
+  }
 }
 
 function privileges(namespace: Namespace | undefined): Finding {

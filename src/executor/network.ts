@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { accessSync, constants, readFileSync } from "node:fs";
 import { BuildError } from "../core/index.ts";
 import { findTool } from "./runtime.ts";
 
@@ -35,23 +35,52 @@ export const networkMark = "network\n";
 const slirpAddress = "10.0.2.100";
 const slirpResolver = "10.0.2.3";
 
+/** What both programs make the interface of the namespace with. */
+const tunDevice = "/dev/net/tun";
+
 /**
  * Finds what isolated networks need: pasta, else slirp4netns; the other way round for UDP ports, where pasta of 2023
- * (Debian 12) loses the answers to datagrams of the machine itself. Throws `failed-precondition` when there is neither.
+ * (Debian 12) loses the answers to datagrams of the machine itself. Throws `failed-precondition` when there is neither,
+ * or when this user may not use `/dev/net/tun`.
  */
 export function detectNetworkTool(ports: readonly PublishedPort[] = []): NetworkTool {
-  const order = ["pasta", "slirp4netns"] as const;
-  for (const kind of mapsGateway(ports) ? order.toReversed() : order) {
-    const path = findTool(kind);
-    if (path !== undefined) return { kind, path };
+  const [best, other] = networkTools();
+  const tool = mapsGateway(ports) ? (other ?? best) : best;
+  if (tool === undefined)
+    throw new BuildError(
+      "failed-precondition",
+      "an isolated network needs the program pasta or slirp4netns, and neither is on PATH",
+      {
+        hint: "install one (on Debian and Ubuntu: apt-get install passt, or slirp4netns), or use --network host",
+      },
+    );
+  try {
+    accessSync(tunDevice, constants.R_OK | constants.W_OK);
+  } catch (error) {
+    const problem =
+      (error as NodeJS.ErrnoException).code === "ENOENT" ? "is missing" : "is closed to this user";
+    throw new BuildError("failed-precondition", `an isolated network needs ${tunDevice}, which ${problem}`, {
+      hint: "usually udev makes it, for everybody: mknod -m 666 /dev/net/tun c 10 200, or chmod 666; or use --network host",
+      cause: error,
+    });
   }
-  throw new BuildError(
-    "failed-precondition",
-    "an isolated network needs the program pasta or slirp4netns, and neither is on PATH",
-    {
-      hint: "install one (on Debian and Ubuntu: apt-get install passt, or slirp4netns), or use --network host",
-    },
-  );
+  return tool;
+}
+
+/** The programs that are there, the better one first. */
+function networkTools(): NetworkTool[] {
+  return (["pasta", "slirp4netns"] as const).flatMap((kind) => {
+    const path = findTool(kind);
+    return path === undefined ? [] : { kind, path };
+  });
+}
+
+/** What this machine has for isolated networks, in words. Throws what keeps it from having any. */
+export function describeNetworkTools(): string {
+  detectNetworkTool();
+  return networkTools()
+    .map(({ kind, path }) => `${kind} (${path})`)
+    .join(", ");
 }
 
 /**

@@ -29,7 +29,7 @@ export const command: Command = {
             );
           await killContainer(containers, container);
         }
-        containers.remove(container);
+        await containers.remove(container);
       },
       { missingIsFine: force },
     );
