@@ -72,6 +72,20 @@ describe("what fits", () => {
     assert.deepEqual(await candidates("run", "--", "b"), ["busybox:latest"]);
   });
 
+  test("containers", async () => {
+    const created = ["extract", "web"];
+    for (const name of created) await sandbox.ok(["create", "--name", name, "busybox"]);
+    const described = await sandbox.ok(["completion", "candidates", "--", "rm", "e"]);
+    assert.equal(described.stdout, "extract\tbusybox\n");
+    for (const command of ["start", "stop", "kill", "wait", "rm", "logs"]) {
+      const found = await candidates(command, "");
+      assert.deepEqual(found.filter((word) => created.includes(word)).sort(), created, command);
+    }
+    assert.deepEqual(await candidates("container", "rm", "-f", "web", ""), ["extract"]);
+    assert.deepEqual(await candidates("rm", "--root", join(sandbox.directory, "nosuch"), ""), []);
+    assert.ok(!existsSync(join(sandbox.directory, "nosuch")));
+  });
+
   test("a shell that nobody knows is refused", async () => {
     const { code, stderr } = await sandbox.run(["completion", "tcsh"]);
     assert.equal(code, 1);

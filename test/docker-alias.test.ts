@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { join } from "node:path";
-import { before, describe, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { createSandbox, finished, launcher, type Output } from "./sandbox.ts";
 
 const sandbox = createSandbox("alias");
@@ -97,10 +97,39 @@ const lines: readonly (readonly [string, RegExp])[] = [
   ["docker system df", /^KIND +SIZE\n/],
   ["docker system prune -f", /^Total reclaimed space: /m],
   ["docker run hello", /^hello\n$/],
+  ["docker container create --name extract team/counter:build", /^[0-9a-f]{64}\n$/],
+  ["docker container cp extract:/app/main.txt ./main.txt && cat main.txt", /^hello\n$/],
+  [
+    "docker container ls -a",
+    /^CONTAINER ID .*\n[0-9a-f]{12} +team\/counter:build +"cat .* Created +extract\n/,
+  ],
+  ["docker cp ./main.txt extract:/app/copy.txt", /^Successfully copied .* to extract:\/app\/copy.txt$/m],
+  ["docker container rm -f extract", /^extract\n$/],
+  ["docker run -it --rm hello </dev/null; [ $? = 125 ]", /^ERROR: the input device is not a TTY$/m],
+  [
+    `script -qec "\${BASH_ALIASES[docker]} run -it --rm hello tty" /dev/null </dev/null`,
+    /\/dev\/pts\/\d+\r$/m,
+  ],
+  [
+    'docker run -d --name web -p "0:8080" hello sh -c "echo up; exec httpd -f -p 8080 -h /app"',
+    /^[0-9a-f]{64}\n$/,
+  ],
+  ["docker ps", /^[0-9a-f]{12} +hello +"sh -c .*" .* Up .* 0\.0\.0\.0:\d+->8080\/tcp +web\n$/m],
+  [
+    "port=$(docker ps | sed -En 's/.*:([0-9]+)->8080.*/\\1/p'); for try in {1..100}; do exec 3<>/dev/tcp/127.0.0.1/$port && break; sleep 0.1; done 2>/dev/null; printf 'GET /main.txt HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3",
+    /\nhello\n$/,
+  ],
+  ["docker logs web", /^up\n$/],
+  ["docker stop -t 0 web", /^web\n$/],
+  ["docker ps -a", /Exited \(137\) .* web\n/],
+  ["docker rm web", /^web\n$/],
+  ["docker ps -q", /^$/],
   ["docker version", /^stagewright \d/],
 ];
 
 describe("alias docker=stagewright", () => {
+  after(() => sandbox.run(["rm", "-f", "extract", "web"]));
+
   for (const [line, shown] of lines)
     test(line, async () => {
       const { code, stdout, stderr } = await docker(line);

@@ -1,7 +1,7 @@
 import { BuildError, nearest } from "../core/index.ts";
 
 /** What a word of the command line can be, where a shell can complete it: a kind of name, or one of a few words. */
-export type Completion = "file" | "directory" | "image" | "stage" | readonly string[];
+export type Completion = "file" | "directory" | "image" | "container" | "stage" | readonly string[];
 
 /** One flag of a command. A flag with a `value` takes one, shown by that name in the help; without, it is a switch. */
 export interface Flag {

@@ -19,7 +19,7 @@ export function parsePublished(text: string): PublishedPort[] {
   if (isIP(parts.address) === 6)
     throw new BuildError("unimplemented", `--publish ${text}: ports are published on IPv4 addresses only`);
   const inside = range(parts.container, text);
-  const outside = parts.host === "" ? inside.map(() => 0) : range(parts.host, text);
+  const outside = /^0?$/.test(parts.host) ? inside.map(() => 0) : range(parts.host, text);
   if (inside.length !== outside.length)
     throw invalid(
       text,

@@ -7,6 +7,7 @@ export const command: Command = {
   name: "kill",
   summary: "Sends a signal to the programs of running containers.",
   usage: "[OPTIONS] CONTAINER [CONTAINER…]",
+  completes: "container",
   flags: [{ name: "signal", short: "s", value: "SIGNAL", help: "name or number (default: KILL)" }, rootFlag],
   minArgs: 1,
   maxArgs: Number.POSITIVE_INFINITY,

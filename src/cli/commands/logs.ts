@@ -8,6 +8,7 @@ export const command: Command = {
   name: "logs",
   summary: "Prints what a container has printed: its stdout on stdout, its stderr on stderr.",
   usage: "[OPTIONS] CONTAINER",
+  completes: "container",
   flags: [
     { name: "follow", short: "f", help: "go on until the container ends" },
     { name: "tail", short: "n", value: "N", help: "only the last N lines (default: all)" },

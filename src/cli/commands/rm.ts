@@ -8,6 +8,7 @@ export const command: Command = {
   name: "rm",
   summary: "Removes containers, with what they wrote.",
   usage: "[OPTIONS] CONTAINER [CONTAINER…]",
+  completes: "container",
   flags: [
     { name: "force", short: "f", help: "kill those that run; one that is missing is no failure" },
     { name: "volumes", short: "v", help: "accepted for docker's sake: there are no anonymous volumes" },

@@ -8,6 +8,7 @@ export const command: Command = {
   name: "start",
   summary: "Starts containers that were created, or have ended, in the background.",
   usage: "[OPTIONS] CONTAINER [CONTAINER…]",
+  completes: "container",
   flags: [rootFlag],
   minArgs: 1,
   maxArgs: Number.POSITIVE_INFINITY,

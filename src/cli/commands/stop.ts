@@ -8,6 +8,7 @@ export const command: Command = {
   name: "stop",
   summary: "Stops containers: sends the stop signal, and kills what has not ended after a while.",
   usage: "[OPTIONS] CONTAINER [CONTAINER…]",
+  completes: "container",
   flags: [
     {
       name: "timeout",

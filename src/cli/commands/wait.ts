@@ -7,6 +7,7 @@ export const command: Command = {
   name: "wait",
   summary: "Waits until containers have ended, and prints their exit codes.",
   usage: "[OPTIONS] CONTAINER [CONTAINER…]",
+  completes: "container",
   flags: [rootFlag],
   minArgs: 1,
   maxArgs: Number.POSITIVE_INFINITY,

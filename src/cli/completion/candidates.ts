@@ -1,6 +1,6 @@
 import type { Command, Completion, Flag } from "../command.ts";
 import { commandGroups, commandTable, mainCommands } from "../command-table.ts";
-import { imageNames, stageNames } from "./names.ts";
+import { containerNames, imageNames, stageNames } from "./names.ts";
 import type { Candidate, PartialCall } from "./types.ts";
 
 /** What the last word can become. For paths the shell knows best. */
@@ -140,6 +140,8 @@ async function complete(completion: Completion | undefined, call: PartialCall): 
       return { kind: "directories" };
     case "image":
       return { kind: "words", words: imageNames(call) };
+    case "container":
+      return { kind: "words", words: await containerNames(call) };
     case "stage":
       return { kind: "words", words: stageNames(call) };
     default:

@@ -20,6 +20,20 @@ export function imageNames({ values }: PartialCall): Candidate[] {
   }
 }
 
+/** Names of the containers in the store that the command line is about, with their images. */
+export async function containerNames({ values, args }: PartialCall): Promise<Candidate[]> {
+  const root = storeRoot({ root: values.get("root") ?? "" });
+  const { openContainers } = await import("../../container/index.ts");
+  try {
+    return openContainers(root)
+      .list()
+      .filter(({ name }) => !args.includes(name))
+      .map(({ name, image }) => ({ value: name, description: image }));
+  } catch {
+    return []; // a store that we may not read
+  }
+}
+
 /** The stages of the Dockerfile that the command line names, or of the one that lies here. */
 export function stageNames({ values, args: [context = "."] }: PartialCall): Candidate[] {
   const file = values.get("file") || join(context, "Dockerfile");
