@@ -2,6 +2,7 @@ export { fileCompression, isArchive, isTarHeader } from "./archive-kind.ts";
 export * from "./byte-path.ts";
 export * from "./bytes.ts";
 export * from "./compression.ts";
+export * from "./csv.ts";
 export { decompressed, peek } from "./decompress.ts";
 export * from "./descriptor.ts";
 export * from "./digest.ts";

@@ -1,4 +1,10 @@
-import { BuildError, formatReference, parseReference, parseRepositoryReference } from "../core/index.ts";
+import {
+  BuildError,
+  csvFields,
+  formatReference,
+  parseReference,
+  parseRepositoryReference,
+} from "../core/index.ts";
 import {
   type Attributes,
   type ImageAttributes,
@@ -58,7 +64,7 @@ const types = ["image", "registry", "oci", "docker", "tar", "local", "cacheonly"
  * `unimplemented` for attributes that exist elsewhere.
  */
 export function parseOutput(text: string): Output {
-  const fields = splitCsv(text);
+  const fields = csvFields(text);
   if (fields.length === 1 && !text.includes("=")) {
     if (text === "") throw invalid(text, "dest is missing");
     return text === "-" ? { type: "tar", dest: "-" } : { type: "local", dest: text };
@@ -166,33 +172,4 @@ function invalid(text: string, problem: string): BuildError {
   return new BuildError("invalid-argument", `--output ${JSON.stringify(text)}: ${problem}`, {
     hint: `write type=TYPE,dest=PATH with one of ${types.join(", ")}, or a directory`,
   });
-}
-
-/** Fields of one CSV line: quotes around a whole field let it hold commas (`"name=a,b"`). */
-function splitCsv(text: string): readonly string[] {
-  const fields: string[] = [];
-  for (let at = 0; at <= text.length; ) {
-    if (text[at] === '"') {
-      const { value, end } = quoted(text, at + 1);
-      fields.push(value);
-      at = end + 1;
-    } else {
-      const comma = text.indexOf(",", at);
-      const end = comma < 0 ? text.length : comma;
-      fields.push(text.slice(at, end));
-      at = end + 1;
-    }
-  }
-  return fields;
-}
-
-function quoted(text: string, start: number): { value: string; end: number } {
-  let value = "";
-  for (let at = start; at < text.length; at++) {
-    if (text[at] !== '"') value += text[at];
-    else if (text[at + 1] === '"') value += text[at++];
-    else if (at + 1 === text.length || text[at + 1] === ",") return { value, end: at + 1 };
-    else break;
-  }
-  throw invalid(text, "a quote is not closed");
 }

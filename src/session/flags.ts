@@ -1,4 +1,4 @@
-import { BuildError } from "../core/index.ts";
+import { BuildError, csvFields } from "../core/index.ts";
 import type { SecretSource, SshSource } from "./types.ts";
 
 /**
@@ -10,7 +10,7 @@ export function parseSecret(text: string, env: NodeJS.ProcessEnv = process.env):
   let file = "";
   let variable = "";
   let type = "";
-  for (const field of fieldsOf(text)) {
+  for (const field of csvFields(text)) {
     const equals = field.indexOf("=");
     if (equals < 0) throw invalid(text, `invalid field '${field}' must be a key=value pair`);
     const key = field.slice(0, equals).toLowerCase();
@@ -35,18 +35,6 @@ export function parseSsh(text: string): [string, SshSource] {
   const id = equals < 0 ? text : text.slice(0, equals);
   const paths = equals < 0 ? [] : text.slice(equals + 1).split(",");
   return [id || "default", { paths: paths.filter((path) => path !== "") }];
-}
-
-/** One line of CSV: fields may stand in double quotes. */
-function fieldsOf(text: string): string[] {
-  const fields: string[] = [];
-  const field = /(?:"((?:[^"]|"")*)"|([^",]*))(,|$)/y;
-  for (;;) {
-    const match = field.exec(text);
-    if (match === null) throw invalid(text, "a quote is not closed, or not at the beginning of a field");
-    fields.push(match[1]?.replaceAll('""', '"') ?? match[2]!);
-    if (match[3] === "") return fields;
-  }
 }
 
 function invalid(text: string, problem: string): BuildError {

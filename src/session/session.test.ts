@@ -27,7 +27,7 @@ test("--secret is read as buildx reads it", () => {
     ["id", /invalid field 'id' must be a key=value pair/],
     ["id=a,type=vault", /unsupported secret type "vault"/],
     ["id=a,path=x", /unexpected key 'path' in 'path=x'/],
-    ['id=a,"src=x', /a quote is not closed/],
+    ['id=a,"src=x', /extraneous or missing " in quoted-field/],
   ] as const)
     assert.throws(() => parseSecret(text, env), { code: "invalid-argument", message }, text);
 });

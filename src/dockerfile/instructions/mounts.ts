@@ -1,7 +1,7 @@
-import { BuildError, parseSize } from "../../core/index.ts";
+import { BuildError, csvFields, parseSize } from "../../core/index.ts";
 import { didYouMean } from "../suggest.ts";
 import type { Device, Mount, MountFlag, MountSharing, MountType } from "./types.ts";
-import { csvFields, parseBool } from "./values.ts";
+import { parseBool } from "./values.ts";
 
 const mountTypes: readonly MountType[] = ["bind", "cache", "tmpfs", "secret", "ssh"];
 const sharingModes: readonly MountSharing[] = ["shared", "private", "locked"];

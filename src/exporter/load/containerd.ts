@@ -3,6 +3,7 @@ import { statSync } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import { BuildError, hostPlatform, platformMatches } from "../../core/index.ts";
 import { saveArchive } from "../../image/archive/index.ts";
+import { counted } from "./counted.ts";
 import type { LocalEngine } from "./types.ts";
 
 const usualSocket = "/run/containerd/containerd.sock";
@@ -50,18 +51,6 @@ async function digestsByName(list: () => Promise<string>): Promise<ReadonlyMap<s
       return name && digest ? [[name, digest] as const] : [];
     }),
   );
-}
-
-async function* counted(
-  archive: AsyncIterable<Uint8Array>,
-  progress: (sent: number) => void,
-): AsyncGenerator<Uint8Array> {
-  let sent = 0;
-  for await (const chunk of archive) {
-    yield chunk;
-    sent += chunk.length;
-    progress(sent);
-  }
 }
 
 async function run(

@@ -2,6 +2,7 @@ import { request as httpRequest, type IncomingMessage, type RequestOptions } fro
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { BuildError, type Bytes, collect } from "../../core/index.ts";
+import { counted } from "./counted.ts";
 import type { DockerEndpoint, TlsFiles } from "./docker-endpoint.ts";
 
 /** Requests to the API of a Docker engine. Throws `unavailable` when nobody answers. */
@@ -104,15 +105,6 @@ async function answerOf(response: Promise<IncomingMessage>, endpoint: DockerEndp
   } catch (error) {
     if (error instanceof BuildError) throw error;
     throw unreachable(endpoint, error);
-  }
-}
-
-async function* counted(archive: Bytes, progress: (sent: number) => void): Bytes {
-  let sent = 0;
-  for await (const chunk of archive) {
-    yield chunk;
-    sent += chunk.length;
-    progress(sent);
   }
 }
 
