@@ -118,7 +118,7 @@ $`,
       "The command '/bin/sh -c echo before && exit 7' returned a non-zero code: 7\n",
     );
     const [, last = ""] = imagesOf(failed);
-    assert.equal((await sandbox.ok(["run", last, "sh", "-c", "echo $A"])).stdout, "b\n");
+    assert.equal((await sandbox.ok(["run", "--rm", last, "sh", "-c", "echo $A"])).stdout, "b\n");
   });
 
   test("ARG before FROM, scratch, triggers of a base, labels of the command line", async () => {
@@ -205,8 +205,8 @@ RUN rm -rf /tmp && rm /bin/vi && mkdir /tmp && echo hi >> /etc/passwd
       const built = await sandbox.ok(["build", ...other, "--builder", "legacy", "pulled"]);
       const [base = "", last = ""] = imagesOf(built);
       assert.equal((await sandbox.ok(["images", ...other, "-q", name])).stdout, `${base}\n`);
-      assert.equal((await sandbox.ok(["run", ...other, base, "echo", "base"])).stdout, "base\n");
-      assert.equal((await sandbox.ok(["run", ...other, last])).stdout, "pulled\n");
+      assert.equal((await sandbox.ok(["run", "--rm", ...other, base, "echo", "base"])).stdout, "base\n");
+      assert.equal((await sandbox.ok(["run", "--rm", ...other, last])).stdout, "pulled\n");
     } finally {
       await registry.stop();
     }
