@@ -98,6 +98,10 @@ describe("build", () => {
     const tty = await sandbox.ok(["build", "--progress", "tty", at("app")]);
     assert.match(tty.stderr, /\[\+\] Building \d+\.\ds \(\d+\/\d+\) FINISHED/);
     assert.ok(tty.stderr.lastIndexOf("\u001b[?25h") > tty.stderr.lastIndexOf("\u001b[?25l"));
+    const quiet = await sandbox.ok(["build", "--progress", "quiet", at("app")]);
+    assert.match(quiet.stdout, /^sha256:[0-9a-f]{64}\n$/);
+    const none = await sandbox.ok(["build", "--progress", "none", at("app")]);
+    assert.deepEqual([quiet.stderr, none.stdout, none.stderr], ["", "", ""]);
     await fails(["build", "--progress", "loud", at("app")], 1, /invalid progress mode "loud"/);
   });
 
@@ -175,6 +179,8 @@ describe("build", () => {
       /^ERROR: localhost:1\/buzybox:latest is not in the local store, and registry localhost:1 cannot be reached/m,
       /stagewright bootstrap/,
     );
+    sandbox.files("far", { Dockerfile: "FROM localhost:1/team/nothing-like-it\n" });
+    assert.doesNotMatch((await sandbox.run(["build", at("far")])).stderr, /did you mean/);
     writeFileSync(at("file"), "");
     await fails(["build", "--root", at("file"), at("app")], 1, /file is not a directory/);
     await fails(["images", "--root", at("file/below")], 1, /ERROR: /);
@@ -293,6 +299,16 @@ describe("images and everything else", () => {
       /^Usage: stagewright image ls \[OPTIONS\]/,
     );
     await fails(["image", "lss"], 1, /did you mean 'stagewright image ls'/);
+    await fails(
+      ["buildx", "imagetools"],
+      1,
+      /not a stagewright command\nHint: see 'stagewright buildx --help'/,
+    );
+    await fails(
+      ["--debug", "build", "."],
+      1,
+      /^ERROR: unknown flag: --debug\nHint: flags come behind the command/,
+    );
     assert.match((await sandbox.ok(["--version"])).stdout, /^stagewright \d+\.\d+\.\d+\n$/);
     const overview = (await sandbox.ok([])).stdout;
     const [listed = ""] = overview.split("\nGroups");

@@ -1,44 +1,13 @@
 import assert from "node:assert/strict";
-import { execFileSync, spawnSync } from "node:child_process";
-import { cpSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { lentMarker, lentNpmSettings } from "./npm-settings.ts";
 import { checkout, createSandbox, isRoot, type Output } from "./sandbox.ts";
 import { answerOf, lendProxies, missingPrograms, type StandIns, sizeOf, startStandIns } from "./stand-ins.ts";
 
 const skip = !isRoot ? "RUN needs root" : missingPrograms.length > 0 && `needs ${missingPrograms.join(", ")}`;
-
-/** Text that is nowhere but in the settings that builds are lent. */
-const marker = "lent-to-the-build-alone";
-
-/** This machine's npm settings, in a file each for the settings and the authorities that they name. */
-function npmSettings(directory: string): { npmrc: string; authorities: string } {
-  const config = (name: string) =>
-    execFileSync("npm", ["config", "get", name], { cwd: directory, encoding: "utf8" }).trim();
-  const own = ["userconfig", "globalconfig"]
-    .map(config)
-    .filter((file) => existsSync(file))
-    .flatMap((file) => readFileSync(file, "utf8").split("\n"))
-    .filter((line) => /^\/\/|proxy\s*=|^strict-ssl/.test(line));
-  const bundles = [
-    config("cafile"),
-    process.env.NODE_EXTRA_CA_CERTS ?? "",
-    "/etc/ssl/certs/ca-certificates.crt",
-  ];
-  const bundle = bundles.find((file) => existsSync(file));
-  const npmrc = join(directory, "npmrc");
-  const authorities = join(directory, "npm-ca.pem");
-  const settings = [
-    `registry=${config("registry")}`,
-    // Or the lists of what is installed would name the registry.
-    "omit-lockfile-registry-resolved=true",
-    ...(bundle === undefined ? [] : ["cafile=/run/secrets/npm-ca"]),
-    `//registry.invalid/:_authToken=${marker}`,
-  ];
-  writeFileSync(npmrc, [...own, ...settings, ""].join("\n"));
-  writeFileSync(authorities, `${bundle === undefined ? "" : readFileSync(bundle, "utf8")}\n# ${marker}\n`);
-  return { npmrc, authorities };
-}
 
 describe("examples in Node", { skip }, () => {
   const sandbox = createSandbox("examples-node");
@@ -47,8 +16,7 @@ describe("examples in Node", { skip }, () => {
   let secrets: string[];
   before(async () => {
     standIns = await startStandIns(sandbox);
-    const { npmrc, authorities } = npmSettings(sandbox.directory);
-    secrets = ["--secret", `id=npmrc,src=${npmrc}`, "--secret", `id=npm-ca,src=${authorities}`];
+    secrets = lentNpmSettings(sandbox.directory);
   });
   after(() => standIns?.registry.stop());
 
@@ -133,11 +101,11 @@ describe("examples in Node", { skip }, () => {
       await sandbox.ok(["save", "-o", join(sandbox.directory, "saved.tar"), image]);
       assert.ok(!holds(join(sandbox.directory, "saved.tar")), image);
     }
-    const { status, stdout } = spawnSync("grep", ["-rlaF", marker, sandbox.store], { encoding: "utf8" });
+    const { status, stdout } = spawnSync("grep", ["-rlaF", lentMarker, sandbox.store], { encoding: "utf8" });
     assert.deepEqual([status, stdout], [1, ""]);
   });
 });
 
 function holds(file: string): boolean {
-  return readFileSync(file).includes(marker);
+  return readFileSync(file).includes(lentMarker);
 }

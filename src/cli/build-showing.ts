@@ -20,7 +20,7 @@ export function usualShowing(kind: ProgressKind, terminal: Terminal, outputs: re
     display: createDisplay(kind, terminal),
     failed: () => undefined,
     made(result, warnings) {
-      if (kind === "quiet" || kind === "rawjson") return;
+      if (kind === "quiet" || kind === "none" || kind === "rawjson") return;
       terminal.write(warningText(warnings));
       for (const { platform, sizes } of result.platforms) {
         const suffix = result.platforms.length > 1 ? ` for ${formatPlatform(platform)}` : "";

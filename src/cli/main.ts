@@ -92,11 +92,21 @@ async function findCommand(argv: readonly string[]): Promise<{ command: Command;
     const load = argv.length >= words ? commandTable.get(name) : undefined;
     if (load !== undefined) return { command: { ...(await load()), name }, rest: argv.slice(words) };
   }
-  const [first = ""] = argv;
-  const unknown = commandGroups.has(first) ? argv.slice(0, 2).join(" ") : first;
-  const near = nearest(unknown, commandTable.keys());
+  const [first = "", second = ""] = argv;
+  if (first.startsWith("-"))
+    throw new BuildError("invalid-argument", `unknown flag: ${first}`, {
+      hint: "flags come behind the command: stagewright COMMAND [OPTIONS]; see 'stagewright --help'",
+    });
+  const isGroup = commandGroups.has(first);
+  const unknown = isGroup ? `${first} ${second}` : first;
+  const group = isGroup ? `${first} ` : "";
+  const words = [...commandTable.keys()]
+    .filter((name) => name.startsWith(group))
+    .map((name) => name.slice(group.length));
+  const near = nearest(isGroup ? second : first, words);
   throw new BuildError("invalid-argument", `${unknown} is not a stagewright command`, {
-    hint: near === undefined ? "see 'stagewright --help'" : `did you mean 'stagewright ${near}'?`,
+    hint:
+      near === undefined ? `see 'stagewright ${group}--help'` : `did you mean 'stagewright ${group}${near}'?`,
   });
 }
 

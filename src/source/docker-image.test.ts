@@ -95,6 +95,24 @@ test("the local store wins, unless the registry is asked for", async () => {
   assert.equal((await resolveDockerImage(byDigest, stores, { platform })).origin, "local");
 });
 
+test("what is nowhere: an image of the store with nearly that name is named, and no other", async () => {
+  serve("1", ["one"]);
+  serve("22", ["two"]);
+  for (const tag of ["1", "22"]) await pullImage(`${server.host}/app:${tag}`, stores, { platform });
+  const hintFor = async (name: string): Promise<string> => {
+    const failed = await resolveDockerImage(name, stores, { platform }).then(
+      () => assert.fail(`${name} is there`),
+      (error: BuildError) => error,
+    );
+    return failed.hint ?? "";
+  };
+  const meant = (tag: string) =>
+    new RegExp(`did you mean ${server.host}/app:${tag}, which is in the local store`);
+  assert.match(await hintFor(`${server.host}/apq:23`), meant("22"));
+  assert.match(await hintFor(`${server.host}/app:latest`), meant("1"));
+  assert.doesNotMatch(await hintFor(`${server.host}/other:1`), /did you mean/);
+});
+
 test("an image of the local store is found by its id, whole or as it is printed", async () => {
   const target = serve("1", ["one"]);
   const pulled = await pullImage(`${server.host}/app:1`, stores, { platform });

@@ -101,12 +101,9 @@ function missing(reference: Reference, names: NameStore, error: BuildError): Bui
     error.code === "not-found" || error.code === "unauthenticated" || error.code === "permission-denied";
   if (!absent && error.code !== "unavailable") return error;
   const name = familiarReference(reference);
-  const here = names.list().flatMap((record) => record.name ?? []);
-  const near = nearest(formatReference(reference), here);
+  const near = nearestImage(reference, names);
   const hints = [
-    near === undefined
-      ? []
-      : `did you mean ${familiarReference(parseReference(near))}, which is in the local store?`,
+    near === undefined ? [] : `did you mean ${near}, which is in the local store?`,
     absent
       ? (error.hint ?? [])
       : [
@@ -119,6 +116,20 @@ function missing(reference: Reference, names: NameStore, error: BuildError): Bui
     cause: error,
     details: error.details,
   });
+}
+
+/** The image of the store whose name without registry and tag is most like it; of several, by the tag. */
+function nearestImage(wanted: Reference, names: NameStore): string | undefined {
+  const here = names.list().flatMap(({ name }) => (name === undefined ? [] : parseReference(name)));
+  const pathOf = ({ path }: Reference) => path.replace(/^library\//, "");
+  const path = nearest(pathOf(wanted), here.map(pathOf));
+  const alike = here.filter((reference) => pathOf(reference) === path);
+  const tag = nearest(
+    wanted.tag ?? "",
+    alike.map((reference) => reference.tag ?? ""),
+  );
+  const best = alike.find((reference) => reference.tag === tag) ?? alike[0];
+  return best === undefined ? undefined : familiarReference(best);
 }
 
 /** The local image for the platform, or what other platform the local one is for. */

@@ -110,9 +110,9 @@ export const buildFlags: readonly Flag[] = [
   },
   {
     name: "progress",
-    completes: ["auto", "tty", "plain", "rawjson", "quiet"],
+    completes: ["auto", "tty", "plain", "rawjson", "quiet", "none"],
     value: "KIND",
-    help: "auto, tty, plain, rawjson or quiet",
+    help: "auto, tty, plain, rawjson, quiet or none",
   },
   { name: "quiet", short: "q", help: "print nothing but the image id" },
   { name: "root", completes: "directory", value: "DIR", help: "the store (default: $STAGEWRIGHT_ROOT)" },

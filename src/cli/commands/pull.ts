@@ -4,8 +4,8 @@ import { type BlobProgress, openRegistry } from "../../registry/index.ts";
 import { pullImage } from "../../source/index.ts";
 import type { Command } from "../command.ts";
 import { interruption } from "../interruption.ts";
-import { formatSize } from "../progress/format.ts";
-import { shortId } from "../text-table.ts";
+import { stderrTerminal } from "../progress/index.ts";
+import { type TransferDisplay, transferDisplay } from "../transfers.ts";
 import { platformsOf, rootFlag, storeOf } from "./common.ts";
 
 export const command: Command = {
@@ -30,6 +30,7 @@ export const command: Command = {
     const registry = openRegistry();
     const lease = openLease(store.root);
     const stop = interruption();
+    const display = transferDisplay(stderrTerminal());
     try {
       await lease.begin();
       const [platform = hostPlatform(), ...more] = platformsOf(call);
@@ -40,12 +41,13 @@ export const command: Command = {
           {
             platform: wanted,
             signal: stop.signal,
-            ...(call.is("quiet") ? {} : { onProgress: progress() }),
+            ...(call.is("quiet") ? {} : { onProgress: report(display) }),
           },
         );
       for (const other of more) await pull(other);
       // What is pulled last is what the name stands for where no platform is given.
       const pulled = await pull(platform);
+      display.end();
       if (!call.is("quiet")) {
         process.stdout.write(`Digest: ${pulled.target.digest}\n`);
         process.stdout.write(
@@ -54,6 +56,7 @@ export const command: Command = {
       }
       process.stdout.write(`${pulled.name}\n`);
     } finally {
+      display.end();
       stop.end();
       lease.release();
       registry.close();
@@ -62,17 +65,13 @@ export const command: Command = {
   },
 };
 
-/** A line when a blob is through; on a terminal also how far the present one is. */
-function progress(): (progress: BlobProgress) => void {
-  const done = new Set<string>();
+/** What is here before anything of it moves was here already. */
+function report(display: TransferDisplay): (progress: BlobProgress) => void {
+  const fetched = new Set<string>();
   return ({ id, current, total }) => {
-    if (done.has(id)) return;
-    const clear = process.stderr.isTTY ? "\r\u001b[K" : "";
-    if (current === total) {
-      done.add(id);
-      process.stderr.write(`${clear}${shortId(id)}: Pull complete (${formatSize(total, 3)})\n`);
-    } else if (process.stderr.isTTY) {
-      process.stderr.write(`${clear}${shortId(id)}: ${formatSize(current, 3)} / ${formatSize(total, 3)}`);
-    }
+    if (current < total) {
+      fetched.add(id);
+      display.moving(id, current, total);
+    } else display.through(id, fetched.has(id) ? "Pull complete" : "Already exists", total);
   };
 }

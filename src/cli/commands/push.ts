@@ -4,8 +4,8 @@ import { openLease } from "../../names/index.ts";
 import { openRegistry, type PushProgress } from "../../registry/index.ts";
 import type { Command } from "../command.ts";
 import { interruption } from "../interruption.ts";
-import { formatSize } from "../progress/format.ts";
-import { shortId } from "../text-table.ts";
+import { stderrTerminal } from "../progress/index.ts";
+import { type TransferDisplay, transferDisplay } from "../transfers.ts";
 import { platformOf, rootFlag, storeOf } from "./common.ts";
 
 export const command: Command = {
@@ -33,6 +33,7 @@ export const command: Command = {
     const registry = openRegistry();
     const lease = openLease(store.root);
     const stop = interruption();
+    const display = transferDisplay(stderrTerminal());
     const quiet = call.is("quiet");
     const platform = platformOf(call);
     try {
@@ -41,11 +42,13 @@ export const command: Command = {
         compression,
         signal: stop.signal,
         ...(platform === undefined ? {} : { platform }),
-        ...(quiet ? {} : { onProgress: progress() }),
+        ...(quiet ? {} : { onProgress: report(display) }),
       });
+      display.end();
       if (!quiet) process.stdout.write(`Digest: ${target.digest}\n`);
       process.stdout.write(`${name}\n`);
     } finally {
+      display.end();
       stop.end();
       lease.release();
       registry.close();
@@ -60,13 +63,9 @@ const outcome = {
   mounted: "Mounted from another repository",
 } as const;
 
-/** A line when a blob is through; on a terminal also how far the present one is. */
-function progress(): (progress: PushProgress) => void {
+function report(display: TransferDisplay): (progress: PushProgress) => void {
   return ({ id, current, total, state }) => {
-    const clear = process.stderr.isTTY ? "\r\u001b[K" : "";
-    if (state !== "uploading")
-      process.stderr.write(`${clear}${shortId(id)}: ${outcome[state]} (${formatSize(total, 3)})\n`);
-    else if (process.stderr.isTTY)
-      process.stderr.write(`${clear}${shortId(id)}: ${formatSize(current, 3)} / ${formatSize(total, 3)}`);
+    if (state === "uploading") display.moving(id, current, total);
+    else display.through(id, outcome[state], total);
   };
 }

@@ -7,10 +7,10 @@ import { ttyDisplay } from "./tty.ts";
 export type { Display, Terminal } from "./display.ts";
 export { formatSize } from "./format.ts";
 
-const kinds = ["auto", "tty", "plain", "rawjson", "quiet"] as const;
+const kinds = ["auto", "tty", "plain", "rawjson", "quiet", "none"] as const;
 export type ProgressKind = (typeof kinds)[number];
 
-/** Checks the value of `--progress`. */
+/** Checks the value of `--progress`. `quiet` prints the image id at the end, `none` does not. */
 export function progressKind(text: string): ProgressKind {
   const kind = kinds.find((one) => one === text);
   if (kind !== undefined) return kind;
@@ -23,6 +23,7 @@ export function progressKind(text: string): ProgressKind {
 export function createDisplay(kind: ProgressKind, out: Terminal): Display {
   switch (kind) {
     case "quiet":
+    case "none":
       return { event() {}, end() {} };
     case "rawjson":
       return rawJsonDisplay(out);
