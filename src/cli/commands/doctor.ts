@@ -1,8 +1,8 @@
 import { statfsSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
 import { dirname } from "node:path";
-import { toBuildError } from "../../core/index.ts";
-import { diagnose, findTool } from "../../executor/index.ts";
+import { parsePlatform, toBuildError } from "../../core/index.ts";
+import { diagnose, emulationOf, findTool } from "../../executor/index.ts";
 import { storeRoot } from "../../store/index.ts";
 import type { Call, Command } from "../command.ts";
 import { formatSize } from "../progress/format.ts";
@@ -26,7 +26,7 @@ export const command: Command = {
   maxArgs: 0,
   examples: ["stagewright doctor"],
   run: async (call) => {
-    const lines = [machine(), store(call), ...(await sandbox(call)), ...tools()];
+    const lines = [machine(), store(call), ...(await sandbox(call)), emulators(), ...tools()];
     const marks = { ok: "ok     ", note: "note   ", missing: "MISSING" };
     for (const { grade, subject, text } of lines)
       process.stdout.write(`${marks[grade]}  ${subject.padEnd(10)} ${text}\n`);
@@ -74,10 +74,26 @@ async function sandbox(call: Call): Promise<Line[]> {
   return lines;
 }
 
+/** Platforms of other machines whose steps run here too. */
+function emulators(): Line {
+  const common = ["amd64", "arm64", "arm/v7", "386", "ppc64le", "riscv64", "s390x"];
+  const emulated = common
+    .map((architecture) => `linux/${architecture}`)
+    .filter((name) => /^(kernel|mounted)$/.test(emulationOf(parsePlatform(name)).kind));
+  return emulated.length > 0
+    ? { grade: "ok", subject: "emulators", text: emulated.join(", ") }
+    : {
+        grade: "note",
+        subject: "emulators",
+        text: "none in binfmt_misc; needed for RUN steps of other platforms",
+      };
+}
+
 /** Programs that some commands need. */
 function tools(): Line[] {
   const wanted = [
     ["mmdebstrap", "stagewright bootstrap"],
+    ["git", "repositories as context and in ADD"],
     ["xz", "ADD of .tar.xz"],
     ["bzip2", "ADD of .tar.bz2"],
   ] as const;
