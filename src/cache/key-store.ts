@@ -1,16 +1,6 @@
-import { randomBytes } from "node:crypto";
-import {
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { type Digest, fromHex, hexOf, isDigest } from "../core/index.ts";
+import { type Digest, fromHex, hexOf, isDigest, replaceFile } from "../core/index.ts";
 import { lock } from "../names/index.ts";
 import type { CacheRecord, KeyStore } from "../solver/index.ts";
 
@@ -116,15 +106,13 @@ function parseRecord(text: string | undefined): CacheRecord | undefined {
 }
 
 function writeAtomically(file: string, text: string): void {
-  const temporary = `${file}.${randomBytes(6).toString("hex")}.tmp`;
   try {
-    writeFileSync(temporary, text, { mode: 0o600 });
+    replaceFile(file, text, 0o600);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    writeFileSync(temporary, text, { mode: 0o600 });
+    replaceFile(file, text, 0o600);
   }
-  renameSync(temporary, file);
 }
 
 /** Remembers the use of a record for garbage collection, at most once a day. */

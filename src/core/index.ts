@@ -16,6 +16,7 @@ export type * from "./image-config.ts";
 export * from "./nearest.ts";
 export * from "./platform.ts";
 export * from "./reference.ts";
+export * from "./replace-file.ts";
 export * from "./size.ts";
 export * from "./source-range.ts";
 export * from "./url.ts";

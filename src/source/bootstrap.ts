@@ -7,7 +7,6 @@ import {
   readFileSync,
   renameSync,
   rmSync,
-  writeFileSync,
 } from "node:fs";
 import { homedir } from "node:os";
 import { basename, dirname, join } from "node:path";
@@ -19,6 +18,7 @@ import {
   hostPlatform,
   isDigest,
   parseReference,
+  replaceFile,
 } from "../core/index.ts";
 import { type Image, type ImageConfig, imageFromSnapshot, imageRecordOf } from "../image/index.ts";
 import type { LayerStore } from "../layer/index.ts";
@@ -101,12 +101,6 @@ async function layerOf(
   const layer = await layers.fromTar(blob, signal === undefined ? {} : { signal });
   replaceFile(note, blob.digest);
   return layer;
-}
-
-function replaceFile(file: string, text: string): void {
-  const temporary = `${file}.${randomBytes(6).toString("hex")}.tmp`;
-  writeFileSync(temporary, text);
-  renameSync(temporary, file);
 }
 
 /** `/var/cache/stagewright/bootstrap` for root, else the user's cache directory. */

@@ -1,10 +1,9 @@
-import { randomBytes } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { type FileKeyStore, openKeyStore } from "../cache/index.ts";
 import { type ContentStore, openContentStore } from "../content/index.ts";
-import { BuildError, toBuildError } from "../core/index.ts";
+import { BuildError, replaceFile, toBuildError } from "../core/index.ts";
 import { type LayerStore, openLayerStore } from "../layer/index.ts";
 import { type NameStore, openNameStore } from "../names/index.ts";
 
@@ -117,9 +116,7 @@ function createStore(root: string): void {
 }
 
 function writeFormat(root: string): void {
-  const temporary = join(root, `format.${randomBytes(6).toString("hex")}.tmp`);
-  writeFileSync(temporary, `${currentFormat}\n`, { mode: 0o600 });
-  renameSync(temporary, join(root, "format"));
+  replaceFile(join(root, "format"), `${currentFormat}\n`, 0o600);
 }
 
 function newerFormat(root: string, format: number): BuildError {

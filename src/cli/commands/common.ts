@@ -1,5 +1,4 @@
-import { renameSync, rmSync, writeFileSync } from "node:fs";
-import { BuildError, type Platform, parsePlatforms, toBuildError } from "../../core/index.ts";
+import { BuildError, type Platform, parsePlatforms, replaceFile, toBuildError } from "../../core/index.ts";
 import { openStore, type Store } from "../../store/index.ts";
 import type { Call, Flag } from "../command.ts";
 
@@ -63,12 +62,9 @@ export function writeWhole(path: string, text: string): void {
     process.stdout.write(text);
     return;
   }
-  const temporary = `${path}.${process.pid}.tmp`;
   try {
-    writeFileSync(temporary, text);
-    renameSync(temporary, path);
+    replaceFile(path, text);
   } catch (error) {
-    rmSync(temporary, { force: true });
     throw cannotWrite(path, error);
   }
 }

@@ -1,7 +1,6 @@
-import { randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { type Digest, hexOf } from "../../core/index.ts";
+import { type Digest, hexOf, replaceFile } from "../../core/index.ts";
 import type { LayerId } from "../../snapshot/index.ts";
 
 /** What is remembered of a download, so that a server can say that it has not changed. No URL is in it. */
@@ -34,11 +33,5 @@ export function recall(root: string, key: Digest): Download | undefined {
 export function remember(root: string, key: Digest, download: Download): void {
   const file = fileOf(root, key);
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-  const temporary = `${file}.${randomBytes(6).toString("hex")}.tmp`;
-  try {
-    writeFileSync(temporary, JSON.stringify(download), { mode: 0o600 });
-    renameSync(temporary, file);
-  } finally {
-    rmSync(temporary, { force: true });
-  }
+  replaceFile(file, JSON.stringify(download), 0o600);
 }
