@@ -67,6 +67,15 @@ const differences: readonly Difference[] = [
       "What a step does to the root directory itself is in no layer, here as there. Steps that follow see the root of the " +
       "image; with BuildKit they see the changed owner, but not the changed mode, as long as nothing is pulled again.",
   },
+  {
+    case: "user-without-passwd-file",
+    lines: [
+      'succeeds, where BuildKit says: ERROR: failed to build: failed to solve: process "/bin/sh -c id -u > /tmp/id && echo ' +
+        '\\"$HOME\\" >> /tmp/id" did not complete successfully: unable to find user 12: invalid argument',
+    ],
+    reason: "Newer BuildKits run steps of a user by number without a passwd file.",
+    newer: true,
+  },
 ];
 
 /** Names of the cases that differ. */

@@ -135,7 +135,7 @@ function architectureOf({ config }: BaseImage): string {
 /** BuildKit's words must be in ours, which may say more; the line must be one that it points at. */
 function compareFailure(recorded: string, error: BuildError): string[] {
   const differing: string[] = [];
-  const ours = `${error.message.replace(/ of ref .*?:(?= ")/, ":")} (${error.hint ?? ""})`;
+  const ours = `${error.message.replace(/ of ref .*?:(?= (?:"|too many))/, ":")} (${error.hint ?? ""})`;
   const { message, suggests } = messageOf(recorded);
   if (!says(ours, message) || (suggests && !ours.includes("did you mean")))
     differing.push(`error: ${ours}, not ${message}`);

@@ -3,6 +3,7 @@ import {
   BuildError,
   bytePathOf,
   type EventSink,
+  goText,
   type IgnoreFile,
   isArchive,
   parseGitReference,
@@ -135,7 +136,8 @@ async function remoteFiles(
   const repository = parseGitReference(context, { bare: true });
   if (repository !== undefined) {
     const name = `[internal] load git source ${shownUrl(context)}`;
-    const keepGitDir = isTrue(buildArgs.BUILDKIT_CONTEXT_KEEP_GIT_DIR) || repository.keepGitDir === true;
+    const keepGitDir =
+      goText.parseBool(buildArgs.BUILDKIT_CONTEXT_KEEP_GIT_DIR ?? "") || repository.keepGitDir === true;
     return { edge: { vertex: gitSource({ ...repository, keepGitDir }, { name }), index: 0 } };
   }
   if (!isUrl(context)) return undefined;
@@ -154,11 +156,6 @@ async function remoteFiles(
     bytes.close();
   }
   return isArchive(head) ? { edge: unpacked(edge, filename) } : { edge, dockerfile: filename };
-}
-
-/** What Go's `strconv.ParseBool` takes for yes. */
-function isTrue(value: string | undefined): boolean {
-  return value !== undefined && /^(1|t|T|TRUE|true|True)$/.test(value);
 }
 
 /** An archive as its files. */

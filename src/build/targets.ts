@@ -2,6 +2,7 @@ import {
   BuildError,
   type EventSink,
   formatPlatform,
+  goText,
   type Platform,
   type SourceRange,
 } from "../core/index.ts";
@@ -17,7 +18,21 @@ import type { SolvedBuild } from "./solve.ts";
 
 /** Whether the image becomes an index: for several platforms, or when BUILDKIT_MULTI_PLATFORM asks for it. */
 export function makesIndex({ platforms = [], buildArgs = {} }: BuildOptions): boolean {
-  return platforms.length > 1 || /^(1|t|true)$/i.test(buildArgs.BUILDKIT_MULTI_PLATFORM ?? "");
+  const several = platforms.length > 1;
+  const { BUILDKIT_MULTI_PLATFORM: argument = "" } = buildArgs;
+  if (argument === "") return several;
+  const asked = goText.parseBool(argument);
+  if (asked === undefined)
+    throw new BuildError("invalid-argument", `invalid boolean value for multi-platform: ${argument}`, {
+      hint: "BUILDKIT_MULTI_PLATFORM is true or false",
+    });
+  if (!asked && several)
+    throw new BuildError(
+      "invalid-argument",
+      "conflicting config: returning multiple target platforms is not allowed",
+      { hint: "BUILDKIT_MULTI_PLATFORM=false, and several platforms" },
+    );
+  return asked;
 }
 
 /**

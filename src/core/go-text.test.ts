@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { duration, json, normaliseTime, quote, quoteInteger, quoteList, time } from "./go-text.ts";
+import { duration, json, normaliseTime, parseBool, quote, quoteInteger, quoteList, time } from "./go-text.ts";
 
 test("%q", () => {
   assert.equal(
@@ -41,4 +41,10 @@ test("times have no zeros that Go would not write", () => {
 
 test("JSON is safe inside HTML", () => {
   assert.equal(json(["a<b", "&\u2028"]), '["a\\u003cb","\\u0026\\u2028"]');
+});
+
+test("booleans", () => {
+  assert.deepEqual(["1", "t", "True", "TRUE"].map(parseBool), [true, true, true, true]);
+  assert.deepEqual(["0", "f", "False", "FALSE"].map(parseBool), [false, false, false, false]);
+  assert.deepEqual(["", "yes", "tRUE", "2", " 1"].map(parseBool), Array(5).fill(undefined));
 });

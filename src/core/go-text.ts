@@ -115,3 +115,9 @@ export function normaliseTime(text: string): string {
     digits === "" ? "" : `.${digits}`,
   );
 }
+
+/** A boolean as `strconv.ParseBool` reads it; undefined when it is none. */
+export function parseBool(text: string): boolean | undefined {
+  if (/^(1|t|T|TRUE|true|True)$/.test(text)) return true;
+  return /^(0|f|F|FALSE|false|False)$/.test(text) ? false : undefined;
+}

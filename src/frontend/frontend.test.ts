@@ -153,6 +153,36 @@ test("a frontend other than Dockerfile's own is refused by name", async () => {
     await build([`# syntax=${own}`, "FROM scratch"]);
 });
 
+test("BUILDKIT_SYNTAX counts more than the syntax line", async () => {
+  const foreign = ["# syntax=example.com/other:1", "FROM scratch"];
+  for (const own of ["dockerfile.v0", "docker/dockerfile:1", " docker/dockerfile:1 cmdline"])
+    await build(foreign, { buildArgs: { BUILDKIT_SYNTAX: own } });
+  await assert.rejects(build(["FROM scratch"], { buildArgs: { BUILDKIT_SYNTAX: "example.com/other:1" } }), {
+    code: "unimplemented",
+    message: "frontend example.com/other:1 is not supported",
+  });
+});
+
+test("BUILDKIT_ arguments that nothing declares steer the build", async () => {
+  const result = await build(["FROM alpine", "RUN --mount=type=cache,id=c,target=/c true"], {
+    buildArgs: { BUILDKIT_SANDBOX_HOSTNAME: "box", BUILDKIT_CACHE_MOUNT_NS: "mine" },
+  });
+  const run = find(result, "RUN --mount=type=cache,id=c,target=/c true");
+  assert.ok(run.op.body?.kind === "exec");
+  assert.equal(run.op.body.meta.hostname, "box");
+  assert.deepEqual(
+    run.op.body.mounts.flatMap(({ cache }) => (cache === undefined ? [] : [cache.id])),
+    ["mine/c"],
+  );
+  for (const [value, count] of [
+    ["1", 1],
+    ["0", 0],
+  ] as const) {
+    const { warnings } = await build(["FROM scratch"], { buildArgs: { BUILDKIT_INLINE_CACHE: value } });
+    assert.equal(warnings.length, count);
+  }
+});
+
 test("mistakes are named with their line", async () => {
   for (const [line, pattern] of [
     ["COPY https://example.com/a b", /use ADD|URL for COPY/],
@@ -399,7 +429,7 @@ test("SOURCE_DATE_EPOCH stamps history and WORKDIR", async () => {
 
 test("build arguments that nothing declares are mentioned", async () => {
   const { warnings } = await build(["FROM alpine", "ARG VERSION", "RUN echo $VERSION"], {
-    buildArgs: { VERSOIN: "1", HTTP_PROXY: "x", TARGETARCH: "y", BUILDKIT_INLINE_CACHE: "1" },
+    buildArgs: { VERSOIN: "1", HTTP_PROXY: "x", TARGETARCH: "y", BUILDKIT_INLINE_CACHE: "0" },
   });
   assert.deepEqual(
     warnings.map((warning) => warning.message),

@@ -18,6 +18,7 @@ import {
   type Warning,
 } from "../dockerfile/index.ts";
 import { type LlbEdge, type LlbVertex, type ProxyEnv, unifyVertices } from "../llb/index.ts";
+import { argumentSettings, argumentWarnings } from "./build-arguments.ts";
 import { defaultCapabilities } from "./capabilities.ts";
 import { finalConfig } from "./final-config.ts";
 import { normalisePlatform } from "./image.ts";
@@ -48,7 +49,7 @@ export async function dockerfileToLlb(
   bridge: Bridge,
 ): Promise<FrontendResult> {
   const warnings: Warning[] = [];
-  const dockerfile = parseOwnSyntax(content, options.file);
+  const dockerfile = parseOwnSyntax(content, options.file, options.buildArgs);
   const checks = checkOptionsOf(dockerfile, options.buildArgs?.[checkArgument]);
   const converted = await convertDockerfile(dockerfile, content, options, bridge, warnings);
   const { source, graph, origins, states, build, steps } = converted;
@@ -73,7 +74,11 @@ export async function dockerfileToLlb(
     target: graph.target,
     platform: build.targetPlatform,
     ...(baseConfig !== undefined && { baseConfig }),
-    warnings: [...shown, ...unusedArguments(source, options.buildArgs ?? {})],
+    warnings: [
+      ...shown,
+      ...argumentWarnings(options.buildArgs),
+      ...unusedArguments(source, options.buildArgs ?? {}),
+    ],
     definition: { dockerfile, graph, made: (instruction) => madeBy(instruction, converted, vertices) },
     usesContext: vertices.has(build.mainContext.edge!.vertex.digest),
   };
@@ -203,7 +208,7 @@ function buildContext(
   warnings: Warning[],
 ): BuildContext {
   return {
-    options,
+    options: { ...options, ...argumentSettings(options.buildArgs) },
     dockerfile: source.dockerfile,
     sourceFile: {
       filename: options.file,

@@ -24,7 +24,7 @@ export async function lintDockerfile(
   bridge: Bridge,
 ): Promise<LintResult> {
   try {
-    const dockerfile = parseOwnSyntax(content, options.file);
+    const dockerfile = parseOwnSyntax(content, options.file, options.buildArgs);
     const checks = checkOptionsOf(dockerfile, options.buildArgs?.[checkArgument]);
     const found: Warning[] = [];
     const all = { ...options, capabilities: allCapabilities, allStages: !options.target };

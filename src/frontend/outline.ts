@@ -75,7 +75,7 @@ export async function outlineDockerfile(
   options: FrontendOptions,
   bridge: Bridge,
 ): Promise<Outline> {
-  const dockerfile = parseOwnSyntax(content, options.file);
+  const dockerfile = parseOwnSyntax(content, options.file, options.buildArgs);
   const checks = checkOptionsOf(dockerfile, options.buildArgs?.[checkArgument]);
   const warnings: Warning[] = [];
   const converted = await convertDockerfile(

@@ -1,3 +1,4 @@
+import { BuildError, type SourceRange } from "../core/index.ts";
 import {
   type Dockerfile,
   type DockerfileStages,
@@ -6,6 +7,7 @@ import {
   parseDockerfile,
   readStages,
 } from "../dockerfile/index.ts";
+import { isOwnSyntax, syntaxArgument } from "./build-arguments.ts";
 
 /** Far more than an image can have layers; bounds the time that a hostile file can take. */
 const maxInstructions = 5000;
@@ -15,9 +17,14 @@ export function readDockerfile(content: Uint8Array | string, file: string): Dock
   return readStages(parseOwnSyntax(content, file));
 }
 
-/** Parses the file. Another frontend than Dockerfile's own is refused. */
-export function parseOwnSyntax(content: Uint8Array | string, file: string): Dockerfile {
-  const syntax = detectSyntax(content);
+/** Parses the file. Another frontend than Dockerfile's own is refused, whether the file or an argument asks for it. */
+export function parseOwnSyntax(
+  content: Uint8Array | string,
+  file: string,
+  buildArgs?: Readonly<Record<string, string>>,
+): Dockerfile {
+  const argument = syntaxArgument(buildArgs);
+  const syntax = argument === undefined ? detectSyntax(content) : { ref: argument };
   const dockerfile = parseDockerfile(content, file);
   if (dockerfile.instructions.length > maxInstructions)
     throw errorAt(
@@ -26,15 +33,18 @@ export function parseOwnSyntax(content: Uint8Array | string, file: string): Dock
       "resource-exhausted",
       `${file}: more than ${maxInstructions} instructions`,
     );
-  if (syntax !== undefined && !isOwnSyntax(syntax.ref)) {
-    const range = syntax.range ?? [];
-    throw errorAt(dockerfile.source, range, "unimplemented", `frontend ${syntax.ref} is not supported`, {
-      hint: "only docker/dockerfile is built in; remove the syntax line, or build this file with BuildKit",
-    });
-  }
+  if (syntax !== undefined && !isOwnSyntax(syntax.ref)) throw foreignSyntax(dockerfile, syntax);
   return dockerfile;
 }
 
-function isOwnSyntax(ref: string): boolean {
-  return /^((index\.)?docker\.io\/)?docker\/dockerfile(-upstream)?([:@]|$)/.test(ref);
+function foreignSyntax(
+  { source }: Dockerfile,
+  { ref, range }: { ref: string; range?: SourceRange },
+): BuildError {
+  const message = `frontend ${ref} is not supported`;
+  if (range === undefined)
+    return new BuildError("unimplemented", message, { hint: "only docker/dockerfile is built in" });
+  return errorAt(source, range, "unimplemented", message, {
+    hint: "only docker/dockerfile is built in; remove the syntax line, or build this file with BuildKit",
+  });
 }

@@ -1,5 +1,5 @@
 import { goText } from "../core/index.ts";
-import { inputIndex, type LlbEdge, makeVertex, type VertexOptions } from "./graph.ts";
+import { inputIndex, type LlbEdge, type LlbVertex, makeVertex, type VertexOptions } from "./graph.ts";
 import {
   type CacheSharing,
   type CdiDevice,
@@ -49,6 +49,7 @@ export function execVertex(request: ExecRequest, options: VertexOptions): LlbEdg
   const rootRequest: MountRequest = { target: "/", source: request.root };
   const ordered = [rootRequest, ...request.mounts].sort((a, b) => goText.compare(a.target, b.target));
   const inputs: LlbEdge[] = [];
+  const twins: LlbVertex[] = [];
   const mounts: ExecMount[] = [];
   let outputs = 0;
   let rootOutput = 0;
@@ -57,6 +58,8 @@ export function execVertex(request: ExecRequest, options: VertexOptions): LlbEdg
     if (mount === rootRequest) rootOutput = output;
     const input = mount.source === undefined ? emptyInput : inputIndex(inputs, mount.source);
     mounts.push(mountOf(mount, input, output));
+    if (mount.source !== undefined && inputs[input]!.vertex !== mount.source.vertex)
+      twins.push(mount.source.vertex);
   }
   for (const { target, file } of request.secretFiles) mounts.push(lentMount(target, "secret", file));
   for (const { target, file } of request.sshSockets) mounts.push(lentMount(target, "ssh", file));
@@ -73,7 +76,7 @@ export function execVertex(request: ExecRequest, options: VertexOptions): LlbEdg
     inputs,
     { ...options, caps: capsOf(request, ordered) },
   );
-  return { vertex, index: rootOutput };
+  return { vertex: twins.length === 0 ? vertex : { ...vertex, twins }, index: rootOutput };
 }
 
 function hasOutput(mount: MountRequest): boolean {

@@ -12,6 +12,8 @@ export interface LlbVertex {
   readonly op: Op;
   /** In the order of `op.inputs`. */
   readonly inputs: readonly LlbEdge[];
+  /** Vertices equal to one of the inputs that other parts of the build made: what they say of themselves counts too. */
+  readonly twins?: readonly LlbVertex[];
   readonly metadata: VertexMetadata;
 }
 

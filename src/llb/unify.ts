@@ -58,7 +58,7 @@ function visitBelow(root: LlbVertex, seen: Set<LlbVertex>): LlbVertex[] {
 
 /** Of a file op, the base comes first and then what its actions copy from, the last action first. */
 function inputsToVisit(vertex: LlbVertex): LlbVertex[] {
-  const inputs = vertex.inputs.map((input) => input.vertex);
+  const inputs = [...vertex.inputs.map((input) => input.vertex), ...(vertex.twins ?? [])];
   const [base, ...sources] = inputs;
   const { body } = vertex.op;
   if (body?.kind !== "file" || base === undefined) return inputs;

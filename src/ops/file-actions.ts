@@ -46,7 +46,12 @@ export function makeDirectories(
   const node = fs.lookup(path);
   if (node?.type === "directory") return;
   if (node !== undefined) throw operationError("mkdir", path, "not a directory");
-  makeDirectories(fs, parentOf(path), mode, owner, mtime);
+  const parent = parentOf(path);
+  const above = fs.lookup(parent);
+  // The first name below a file cannot even be looked up.
+  if (above !== undefined && above.type !== "directory")
+    throw operationError("lstat", path, "not a directory");
+  makeDirectories(fs, parent, mode, owner, mtime);
   create(fs, "mkdir", path, { type: "directory", mode, mtime }, owner);
 }
 

@@ -85,16 +85,16 @@ export async function digestLocalSelection(
   signal: AbortSignal,
 ): Promise<SelectionDigest> {
   const from = treeOfLocal(tree);
-  const directory = wholeDirectory(tree, action);
-  if (directory !== undefined) {
-    const rows = rangeOf(directory + 1, tree.table.end[directory]!);
-    await tree.hash(rows, signal);
-    if (tree.table.end[directory]! - directory > recordedFiles) {
-      const digest = digestOfRows(tree, directory);
-      return { digest, ingredients: [{ name: `${tree.name} ${action.src}`, value: digest }] };
-    }
-  }
   try {
+    const directory = wholeDirectory(tree, action);
+    if (directory !== undefined) {
+      const rows = rangeOf(directory + 1, tree.table.end[directory]!);
+      await tree.hash(rows, signal);
+      if (tree.table.end[directory]! - directory > recordedFiles) {
+        const digest = digestOfRows(tree, directory);
+        return { digest, ingredients: [{ name: `${tree.name} ${action.src}`, value: digest }] };
+      }
+    }
     const rows = selectedBy(from, action).flatMap(({ node }) =>
       node.content?.kind === "host" ? [node.content.row] : [],
     );

@@ -12,7 +12,7 @@ import {
 import type { CopyAction } from "../llb/index.ts";
 import { hasWildcards, type LocalTree } from "../source/index.ts";
 import type { FileInput } from "./file-inputs.ts";
-import { cleanPath, resolvePath, shown, type Tree } from "./file-tree.ts";
+import { cleanPath, resolvePath, shown, type Tree, tooManyLinks } from "./file-tree.ts";
 
 /** What a copy throws when its source does not exist; in BuildKit's words, because users know them. */
 export function missingSource(source: BytePath): BuildError {
@@ -21,7 +21,7 @@ export function missingSource(source: BytePath): BuildError {
 
 /**
  * The same error with the reason, when it says that a source does not exist: excluded by which line of .dockerignore, or
- * what there is instead.
+ * what there is instead. One that leads nowhere because of its symlinks is named.
  */
 export function withExplanation(
   error: unknown,
@@ -31,10 +31,32 @@ export function withExplanation(
 ): unknown {
   if (!(error instanceof BuildError)) return error;
   const named = [action.src, ...action.requiredPaths].map((path) => cleanPath(bytePathOf(path)));
-  const source = named.find((path) => error.message === missingSource(path).message);
+  const where = input?.name ?? "an earlier action";
+  const looping = named.find((path) => error.message === tooManyLinks(path).message);
+  if (looping !== undefined)
+    return new BuildError(error.code, `failed to calculate checksum of ref ${where}: too many links`, {
+      hint: `${shown(looping)} leads through a symlink back to itself`,
+    });
+  const source =
+    named.find((path) => error.message === missingSource(path).message) ?? matchedLink(error, from);
   if (source === undefined) return error;
   const exclude = input?.kind === "local" ? input.exclude : undefined;
-  return missingIn(source, input?.name ?? "an earlier action", from, exclude);
+  return missingIn(source, where, from, exclude);
+}
+
+/** The symlink to nowhere that a wildcard matched, when that is what a copy failed for. */
+function matchedLink({ message }: BuildError, from: Tree): BytePath | undefined {
+  const path = /^"\/(.+)": not found$/s.exec(message)?.[1];
+  return path !== undefined && linkTarget(bytePathOf(path), from) !== undefined
+    ? bytePathOf(path)
+    : undefined;
+}
+
+/** Where the symlink of that name points. */
+function linkTarget(path: BytePath, from: Tree): string | undefined {
+  const real = joinPath(resolvePath(from, parentOf(path), { last: "follow" }), nameOf(path));
+  const node = from.lookup(real);
+  return node?.type === "symlink" ? node.link : undefined;
 }
 
 /** That `source` is not in the tree called `where`, in BuildKit's words, with the reason. */
@@ -55,6 +77,8 @@ export function missingIn(
 function hintFor(source: string, from: Tree, exclude: LocalTree["exclude"] | undefined): string | undefined {
   const excluded = exclude && exclusionOf(source, exclude);
   if (excluded !== undefined) return excluded;
+  const target = linkTarget(source, from);
+  if (target !== undefined) return `${shown(source)} is a symlink to ${textOf(target)}, which is not there`;
   const near = nearestPath(source, from);
   if (near !== undefined) return `did you mean ${textOf(near)}?`;
   const parent = existingParent(source, from);

@@ -135,6 +135,13 @@ export function shown(path: BytePath): string {
 /** As many as containerd's path resolution follows. */
 const maxLinks = 255;
 
+/** Of a path that leads through a symlink back to itself. */
+export function tooManyLinks(path: BytePath): BuildError {
+  return new BuildError("failed-precondition", `${shown(path)}: too many links`, {
+    hint: "a symlink in this path points back to itself",
+  });
+}
+
 /**
  * Follows symlinks in every component, inside the directory `root` of the tree (a link to `/x` or `../../x` never leaves it).
  * Components that do not exist stay as they are. `path` and the result are relative to the tree.
@@ -161,10 +168,7 @@ export function resolvePath(
       current = next;
       continue;
     }
-    if (++links > maxLinks)
-      throw new BuildError("failed-precondition", `${shown(path)}: too many links`, {
-        hint: "a symlink in this path points back to itself",
-      });
+    if (++links > maxLinks) throw tooManyLinks(path);
     const target = node.link ?? "";
     if (target.startsWith("/")) current = "";
     pending = [...target.split("/"), ...pending];

@@ -1,7 +1,6 @@
-import { BuildError, csvFields, parseSize } from "../../core/index.ts";
+import { BuildError, csvFields, goText, parseSize } from "../../core/index.ts";
 import { didYouMean } from "../suggest.ts";
 import type { Device, Mount, MountFlag, MountSharing, MountType } from "./types.ts";
-import { parseBool } from "./values.ts";
 
 const mountTypes: readonly MountType[] = ["bind", "cache", "tmpfs", "secret", "ssh"];
 const sharingModes: readonly MountSharing[] = ["shared", "private", "locked"];
@@ -133,7 +132,7 @@ function oneOf<T extends string>(value: string, options: readonly T[], problem: 
 }
 
 function boolean(key: string, value: string): boolean {
-  return parseBool(value) ?? invalid(`invalid value for ${key}: ${value}`);
+  return goText.parseBool(value) ?? invalid(`invalid value for ${key}: ${value}`);
 }
 
 function unsigned(key: string, value: string, base: 8 | 10): number {

@@ -4,12 +4,6 @@ function invalid(message: string): never {
   throw new BuildError("invalid-argument", message);
 }
 
-/** A boolean as Go's `strconv.ParseBool` reads it; undefined when it is none. */
-export function parseBool(text: string): boolean | undefined {
-  if (/^(1|t|T|TRUE|true|True)$/.test(text)) return true;
-  return /^(0|f|F|FALSE|false|False)$/.test(text) ? false : undefined;
-}
-
 const nanoseconds: Readonly<Record<string, number>> = {
   ns: 1,
   us: 1e3,

@@ -1,5 +1,4 @@
-import { BuildError } from "../../core/index.ts";
-import { parseBool } from "../instructions/values.ts";
+import { BuildError, goText } from "../../core/index.ts";
 import type { Dockerfile } from "../parser/ast.ts";
 import { locate } from "../stages/locate.ts";
 import { isExperimental, type Warning } from "./rules.ts";
@@ -25,13 +24,19 @@ export function parseCheckOptions(text: string): CheckOptions {
     const value = part.slice(equals + 1).trim();
     if (key === "skip") skip = ruleNames(value);
     else if (key === "experimental") experimental = ruleNames(value);
-    else if (key === "error" && parseBool(value) !== undefined) error = parseBool(value) ?? false;
-    else
-      throw new BuildError("invalid-argument", `invalid check option ${JSON.stringify(part)}`, {
-        hint: "such as skip=RuleName,OtherRule;error=true",
-      });
+    else if (key === "error") error = goText.parseBool(value) ?? invalidBoolean(part, value);
+    else throw invalidOption(`invalid check option ${JSON.stringify(equals < 0 ? part : key)}`);
   }
   return { skip, experimental, error };
+}
+
+function invalidBoolean(option: string, value: string): never {
+  const reason = `strconv.ParseBool: parsing ${JSON.stringify(value)}: invalid syntax`;
+  throw invalidOption(`failed to parse check option ${JSON.stringify(option)}: ${reason}`);
+}
+
+function invalidOption(message: string): BuildError {
+  return new BuildError("invalid-argument", message, { hint: "such as skip=RuleName,OtherRule;error=true" });
 }
 
 function ruleNames(value: string): ReadonlySet<string> | "all" {
@@ -47,8 +52,11 @@ export function checkOptionsOf(dockerfile: Dockerfile, argument?: string): Check
   const directive = dockerfile.directives.find(({ name }) => name === "check");
   if (directive === undefined) return parseCheckOptions("");
   // White space ends the value, as in BuildKit.
-  return locate(dockerfile.source, directive.range, () =>
-    parseCheckOptions(directive.value.split(" ", 1)[0]!),
+  return locate(
+    dockerfile.source,
+    directive.range,
+    () => parseCheckOptions(directive.value.split(" ", 1)[0]!),
+    "failed to parse check options",
   );
 }
 

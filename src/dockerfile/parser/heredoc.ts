@@ -17,14 +17,14 @@ const operatorForm = /^(\d*)<<(-?)\s*([^<]*)$/;
 const noVariables: Variables = { get: () => undefined };
 
 /**
- * Reads a word such as `<<EOF`, `<<-"EOF"` or `3<<EOF`; undefined when it is none. A delimiter that is
- * quoted, wholly or in part, keeps the content from being expanded.
+ * Reads a word such as `<<EOF`, `<<-"EOF"` or `3<<EOF`; undefined when it is none, or has an open quote. A delimiter
+ * that is quoted, wholly or in part, keeps the content from being expanded.
  */
 export function parseHeredocOperator(word: string): HeredocOperator | undefined {
   const match = operatorForm.exec(word);
   const delimiter = match?.[3];
   if (match === null || !delimiter) return undefined;
-  const words = expandWords(delimiter, noVariables, { skipUnset: true });
+  const words = orNone(() => expandWords(delimiter, noVariables, { skipUnset: true }));
   if (words.length !== 1) return undefined;
   const raw = expandWords(delimiter, noVariables, { skipUnset: true, rawQuotes: true });
   return {
@@ -54,8 +54,15 @@ export function heredocOperators(
 }
 
 function shellWords(text: string): readonly { readonly text: string; readonly start: number }[] {
+  return orNone(() =>
+    wordsWithOffsets(text, noVariables, { rawQuotes: true, rawEscapes: true, skipUnset: true }),
+  );
+}
+
+/** Text that cannot be split has no words here; whoever expands it says what is wrong. */
+function orNone<T>(words: () => readonly T[]): readonly T[] {
   try {
-    return wordsWithOffsets(text, noVariables, { rawQuotes: true, rawEscapes: true, skipUnset: true });
+    return words();
   } catch (error) {
     if (error instanceof BuildError) return [];
     throw error;

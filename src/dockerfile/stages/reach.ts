@@ -1,3 +1,4 @@
+import { resolveMount } from "../instructions/mounts.ts";
 import type { SourceText } from "../parser/ast.ts";
 import { errorAt } from "../parser/source.ts";
 import { findCycle } from "./cycles.ts";
@@ -67,12 +68,18 @@ function laterStage(
   const message =
     use.by === "copy"
       ? `cannot copy from stage ${JSON.stringify(use.name)}, it needs to be defined before current stage ${JSON.stringify(stage.label)}`
-      : `cannot mount from stage ${JSON.stringify(use.name)}, stage needs to be defined before current command`;
+      : `cannot mount from stage ${JSON.stringify(use.name)} to ${JSON.stringify(targetOf(use))}, stage needs to be defined before current command`;
   const other = use.source.kind === "stage" ? stages[use.source.stage] : undefined;
   const line = other?.from.range.start.line;
   return errorAt(source, use.range, "invalid-argument", message, {
     hint: `stage ${use.name} begins on line ${line}: move it before line ${stage.from.range.start.line}`,
   });
+}
+
+/** Where a mount goes, as written. */
+function targetOf({ instruction, mount = 0 }: StageSourceUse): string {
+  const flag = instruction.kind === "run" ? instruction.mounts[mount] : undefined;
+  return flag === undefined ? "" : resolveMount(flag, (word) => word).target;
 }
 
 function refuseCycle(stages: readonly ConnectedStage[], source: SourceText): void {
