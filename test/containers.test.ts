@@ -238,6 +238,74 @@ describe("containers", { skip: isRoot ? false : "needs root" }, () => {
     assert.equal((await run(["run", "--rm", "busybox", "true"])).code, 0);
   });
 
+  test("ps --filter and --format, inspect, container prune", async () => {
+    const names = async (...filters: string[]): Promise<string[]> => {
+      const flags = filters.flatMap((filter) => ["--filter", filter]);
+      return (await ok(["ps", ...flags, "--format", "{{.Names}}"])).stdout.split("\n").slice(0, -1);
+    };
+    await ok(["create", "--name", "never", "--label", "team=a", "busybox"]);
+    await run(["run", "--name", "failed", "busybox", "sh", "-c", "exit 4"]);
+    await ok([
+      "run",
+      "-d",
+      "--name",
+      "server",
+      "-p",
+      "127.0.0.1::8080",
+      "-e",
+      "A=1",
+      "busybox",
+      "sleep",
+      "1000",
+    ]);
+    assert.deepEqual(await names(), ["server"]);
+    assert.deepEqual(await names("status=exited"), ["failed"]);
+    assert.deepEqual(await names("status=created", "status=running"), ["server", "never"]);
+    assert.deepEqual(await names("exited=4"), ["failed"]);
+    assert.deepEqual(await names("name=^ser"), ["server"]);
+    assert.deepEqual(await names("name=^/server$", "ancestor=busybox:latest"), ["server"]);
+    assert.deepEqual(await names("ancestor=nosuch"), []);
+    assert.deepEqual(await names("status=created", "label=team=a"), ["never"]);
+    assert.deepEqual(await names("status=created", "label=team=b"), []);
+    assert.match(
+      (await run(["ps", "--filter", "color=red"])).stderr,
+      /--filter color=red: expected ancestor, /,
+    );
+    const row = JSON.parse((await ok(["ps", "--format", "json"])).stdout);
+    assert.deepEqual(
+      [row.Names, row.State, row.Image, row.Networks],
+      ["server", "running", "busybox", "bridge"],
+    );
+
+    const [server] = JSON.parse((await ok(["inspect", "server"])).stdout);
+    const id = (await ok(["ps", "-q", "--no-trunc"])).stdout.trim();
+    const { State, Config, NetworkSettings } = server;
+    assert.deepEqual(
+      [server.Id, server.Name, State.Status, State.Running, Config.Image, Config.Cmd],
+      [id, "/server", "running", true, "busybox", ["sleep", "1000"]],
+    );
+    assert.ok(Config.Env.includes("A=1"));
+    assert.match(readFileSync(`/proc/${State.Pid}/cmdline`, "latin1"), /^sleep/);
+    assert.match(server.Image, /^sha256:/);
+    const [binding] = NetworkSettings.Ports["8080/tcp"];
+    assert.equal(binding.HostIp, "127.0.0.1");
+    assert.match(binding.HostPort, /^\d+$/);
+    const status = ["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}"];
+    assert.equal((await ok([...status, "failed", "never"])).stdout, "exited 4\ncreated 0\n");
+    assert.equal((await ok(["image", "inspect", "-f", "{{.Id}}", "busybox"])).stdout.trim(), server.Image);
+    assert.match((await run(["container", "inspect", "busybox"])).stderr, /No such container: busybox/);
+    assert.equal((await run(["inspect", "--type", "image", "server"])).code, 1);
+
+    const refused = await run(["container", "prune"]);
+    assert.match(refused.stderr, /would remove all containers that do not run/);
+    await ok(["container", "prune", "-f", "--filter", "until=1h"]);
+    assert.deepEqual(await names("status=exited"), ["failed"]);
+    const { stdout } = await ok(["container", "prune", "-f"]);
+    assert.match(stdout, /^Deleted Containers:\n([0-9a-f]{64}\n){2,}\nTotal reclaimed space: /);
+    assert.equal((await ok(["ps", "-a", "--format", "{{.Names}}"])).stdout, "server\n");
+    await ok(["rm", "-f", "server"]);
+  });
+
   describe("cp", () => {
     const here = (...names: string[]): string => join(sandbox.directory, "cp", ...names);
     const text = (...names: string[]): string => readFileSync(here(...names), "utf8");

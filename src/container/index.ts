@@ -2,6 +2,7 @@ export { runAttached } from "./attach.ts";
 export { type CopyEnds, type CopyResult, copyFromContainer, copyToContainer } from "./copy/index.ts";
 export { startDetached } from "./detached.ts";
 export { type ContainerImage, type ContainerOptions, createContainer } from "./draft.ts";
+export { inspectContainer } from "./inspect.ts";
 export { type LogEntry, readLog } from "./log.ts";
 export { parsePublished, portText } from "./ports.ts";
 export { type RunDependencies, runContainer } from "./run.ts";

@@ -26,6 +26,8 @@ export interface ContainerStore {
   setState(container: Container, state: ContainerState): void;
   /** Says that this process runs the container now, until released. Throws `failed-precondition` when another does. */
   occupy(container: Container): Promise<HeldLock>;
+  /** The same, or undefined when another does, or it is gone. */
+  tryOccupy(container: Container): HeldLock | undefined;
   /** Whether a living process runs it. */
   isOccupied(container: Container): boolean;
   /** Path of something of the container's: what it wrote (`upper`), its `log`. */
@@ -113,6 +115,10 @@ export function openContainers(root: string): ContainerStore {
       }
       throw new BuildError("failed-precondition", `container ${container.name} is running already`);
     },
+    tryOccupy: (container) =>
+      statSync(directory(container), { throwIfNoEntry: false }) === undefined
+        ? undefined
+        : tryLock(lockOf(container)),
     isOccupied(container) {
       if (statSync(lockOf(container), { throwIfNoEntry: false }) === undefined) return false;
       const held = tryLock(lockOf(container), "shared");

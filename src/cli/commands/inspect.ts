@@ -1,25 +1,99 @@
+import { type ContainerStore, inspectContainer, openContainers } from "../../container/index.ts";
+import { BuildError } from "../../core/index.ts";
 import { inspectImage, readRecord } from "../../image/index.ts";
-import type { Command } from "../command.ts";
+import type { Call, Command, Flag } from "../command.ts";
+import { fillTemplate } from "../object-template.ts";
 import { platformOf, rootFlag, storeOf } from "./common.ts";
+
+type Kind = "container" | "image";
+
+const platform: Flag = { name: "platform", value: "OS/ARCH", help: "which image of an index" };
+const format: Flag = {
+  name: "format",
+  short: "f",
+  value: "FORMAT",
+  help: "json, or a template such as '{{.State.Status}}' or '{{json .Config.Env}}'",
+};
 
 export const command: Command = {
   name: "inspect",
-  summary: "Shows everything about images, as JSON.",
-  usage: "[OPTIONS] IMAGE [IMAGE…]",
+  summary: "Shows everything about containers and images, as JSON. Of one name, the container comes first.",
+  usage: "[OPTIONS] NAME [NAME…]",
   completes: "image",
-  flags: [{ name: "platform", value: "OS/ARCH", help: "which image of an index" }, rootFlag],
+  flags: [
+    format,
+    { name: "type", value: "KIND", completes: ["container", "image"], help: "only container, or only image" },
+    platform,
+    rootFlag,
+  ],
   minArgs: 1,
   maxArgs: Number.POSITIVE_INFINITY,
-  examples: ["stagewright inspect hello", "stagewright inspect hello | jq '.[0].Config.Env'"],
-  run: async (call) => {
-    const store = storeOf(call);
-    const platform = platformOf(call);
-    const images = call.args.map((name) => {
-      const record = store.names.resolve(name);
-      const named = store.names.list().filter(({ id }) => id === record.id);
-      return inspectImage(readRecord(store.content, record, platform), named, store);
-    });
-    process.stdout.write(`${JSON.stringify(images, null, 4)}\n`);
-    return 0;
-  },
+  examples: [
+    "stagewright inspect hello",
+    "stagewright inspect hello | jq '.[0].Config.Env'",
+    "stagewright inspect -f '{{.State.ExitCode}}' web",
+  ],
+  run: (call) => inspect(call, kindsOf(call.get("type"))),
 };
+
+/** `image inspect` */
+export const imageInspect: Command = {
+  ...command,
+  name: "image inspect",
+  summary: "Shows everything about images, as JSON.",
+  usage: "[OPTIONS] IMAGE [IMAGE…]",
+  flags: [format, platform, rootFlag],
+  examples: ["stagewright image inspect hello"],
+  run: (call) => inspect(call, ["image"]),
+};
+
+/** `container inspect` */
+export const containerInspect: Command = {
+  ...command,
+  name: "container inspect",
+  summary: "Shows everything about containers, as JSON.",
+  usage: "[OPTIONS] CONTAINER [CONTAINER…]",
+  completes: "container",
+  flags: [format, rootFlag],
+  examples: ["stagewright container inspect -f '{{json .NetworkSettings.Ports}}' web"],
+  run: (call) => inspect(call, ["container"]),
+};
+
+function kindsOf(type: string | undefined): readonly Kind[] {
+  if (type === undefined) return ["container", "image"];
+  if (type === "container" || type === "image") return [type];
+  throw new BuildError("invalid-argument", `--type ${type}: container or image`);
+}
+
+async function inspect(call: Call, kinds: readonly Kind[]): Promise<number> {
+  const { root } = storeOf(call);
+  const containers = openContainers(root);
+  const found = call.args.map((name) => {
+    const container = kinds.includes("container") ? findContainer(name, kinds, containers) : undefined;
+    return container === undefined
+      ? describeImage(name, call)
+      : inspectContainer(container, containers.state(container));
+  });
+  const template = call.get("format") ?? "";
+  if (template === "" || template === "json")
+    process.stdout.write(`${JSON.stringify(found, null, template === "" ? 4 : undefined)}\n`);
+  else for (const each of found) process.stdout.write(`${fillTemplate(template, each)}\n`);
+  return 0;
+}
+
+function findContainer(name: string, kinds: readonly Kind[], containers: ContainerStore) {
+  try {
+    return containers.find(name);
+  } catch (error) {
+    const mayBeImage = kinds.includes("image") && error instanceof BuildError && error.code === "not-found";
+    if (!mayBeImage) throw error;
+    return undefined;
+  }
+}
+
+function describeImage(name: string, call: Call): object {
+  const store = storeOf(call);
+  const record = store.names.resolve(name);
+  const named = store.names.list().filter(({ id }) => id === record.id);
+  return inspectImage(readRecord(store.content, record, platformOf(call)), named, store);
+}

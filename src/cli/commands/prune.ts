@@ -7,7 +7,7 @@ import { formatSize } from "../progress/format.ts";
 import { counted } from "../text-table.ts";
 import { rootFlag, storeOf } from "./common.ts";
 
-const force: Flag = { name: "force", short: "f", help: "do not ask" };
+export const force: Flag = { name: "force", short: "f", help: "do not ask" };
 const dryRun: Flag = { name: "dry-run", help: "only say what would go" };
 const filter: Flag = {
   name: "filter",
@@ -68,7 +68,7 @@ function cacheOf(call: Call): PruneOptions["cache"] {
 async function pruneStore(call: Call, what: What): Promise<number> {
   const until = untilOf(call.all("filter"));
   const store = storeOf(call);
-  if (!call.is("force") && !call.is("dry-run") && !(await confirmed(what))) return 1;
+  if (!call.is("force") && !call.is("dry-run") && !(await confirmed(describe(what)))) return 1;
   const stop = interruption();
   try {
     const options: PruneOptions = {
@@ -89,8 +89,8 @@ async function pruneStore(call: Call, what: What): Promise<number> {
   return 0;
 }
 
-async function confirmed(what: What): Promise<boolean> {
-  const everything = describe(what);
+/** Asks whether `everything` may go. Throws `failed-precondition` where there is nobody to ask. */
+export async function confirmed(everything: string): Promise<boolean> {
   if (!process.stdin.isTTY)
     throw new BuildError("failed-precondition", `prune would remove ${everything}`, {
       hint: "confirm with --force",
@@ -110,7 +110,8 @@ function describe({ cache, untagged }: What): string {
 
 const units = { s: 1e3, m: 60e3, h: 3600e3, d: 86400e3 } as const;
 
-function untilOf(filters: readonly string[]): number | undefined {
+/** Reads `--filter until=…`; milliseconds since the epoch. */
+export function untilOf(filters: readonly string[]): number | undefined {
   let until: number | undefined;
   for (const filter of filters) {
     const [, value = ""] = /^until=(.+)$/.exec(filter) ?? [];

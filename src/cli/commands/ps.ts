@@ -6,8 +6,10 @@ import {
   portText,
 } from "../../container/index.ts";
 import type { Call, Command } from "../command.ts";
-import { ago, shortId, textTable } from "../text-table.ts";
+import { formatRows } from "../row-format.ts";
+import { ago, createdAt, shortId } from "../text-table.ts";
 import { rootFlag, storeOf } from "./common.ts";
+import { containerFilter, wantsEnded } from "./container-filter.ts";
 
 export const command: Command = {
   name: "ps",
@@ -16,13 +18,25 @@ export const command: Command = {
   flags: [
     { name: "all", short: "a", help: "also those that do not run" },
     { name: "quiet", short: "q", help: "only ids" },
+    {
+      name: "filter",
+      short: "f",
+      value: "KEY=VALUE",
+      many: true,
+      help: "only some: name=, status=, ancestor=, id=, label=, exited=, publish=, before=, since=",
+    },
+    { name: "format", value: "FORMAT", help: "table, json, or a template such as '{{.Names}} {{.Ports}}'" },
     { name: "no-trunc", help: "ids and commands in full" },
     { name: "latest", short: "l", help: "only the newest, running or not" },
     rootFlag,
   ],
   minArgs: 0,
   maxArgs: 0,
-  examples: ["stagewright ps", "stagewright ps -aq"],
+  examples: [
+    "stagewright ps",
+    "stagewright ps -aq",
+    "stagewright ps --filter status=exited --format '{{.Names}}'",
+  ],
   run: async (call) => {
     process.stdout.write(list(call, openContainers(storeOf(call).root)));
     return 0;
@@ -31,26 +45,50 @@ export const command: Command = {
 
 const longestCommand = 20;
 
+const titles = {
+  ID: "CONTAINER ID",
+  Image: "IMAGE",
+  Command: "COMMAND",
+  CreatedAt: "CREATED AT",
+  RunningFor: "CREATED",
+  Ports: "PORTS",
+  State: "STATE",
+  Status: "STATUS",
+  Names: "NAMES",
+  Labels: "LABELS",
+  Networks: "NETWORKS",
+};
+const usual = "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}";
+
 function list(call: Call, containers: ContainerStore): string {
   const full = call.is("no-trunc");
-  const all = containers.list().map((container) => ({ container, state: containers.state(container) }));
-  const rows = call.is("latest")
+  const filters = call.all("filter");
+  const isWanted = containerFilter(filters, containers);
+  const ended = call.is("all") || wantsEnded(filters);
+  const all = containers
+    .list()
+    .map((container) => ({ container, state: containers.state(container) }))
+    .filter(isWanted);
+  const listed = call.is("latest")
     ? all.slice(0, 1)
-    : all.filter(({ state }) => call.is("all") || state.status === "running");
-  const id = (container: Container): string => (full ? container.id : shortId(container.id));
-  if (call.is("quiet")) return rows.map(({ container }) => `${id(container)}\n`).join("");
-  return textTable(
-    ["CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"],
-    rows.map(({ container, state }) => [
-      id(container),
-      container.image,
-      commandText(container.args, full),
-      ago(container.created),
-      statusText(state),
-      portsText(container, state),
-      container.name,
-    ]),
-  );
+    : all.filter(({ state }) => ended || state.status === "running");
+  const rows = listed.map(({ container, state }) => ({
+    ID: full ? container.id : shortId(container.id),
+    Image: container.image,
+    Command: commandText(container.args, full),
+    CreatedAt: createdAt(new Date(container.created).toISOString()),
+    RunningFor: ago(container.created),
+    Ports: portsText(container, state),
+    State: state.status,
+    Status: statusText(state),
+    Names: container.name,
+    Labels: Object.entries(container.labels)
+      .map(([name, value]) => `${name}=${value}`)
+      .join(","),
+    Networks: container.network === "isolated" ? "bridge" : container.network,
+  }));
+  const format = call.is("quiet") ? "{{.ID}}" : (call.get("format") ?? "table");
+  return formatRows(format === "table" ? usual : format, titles, rows);
 }
 
 function commandText(args: readonly string[], full: boolean): string {
