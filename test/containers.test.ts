@@ -200,6 +200,14 @@ describe("containers", { skip: isRoot ? false : "needs root" }, () => {
       "no end",
     );
     assert.match((await ok(["logs", "-t", "job"])).stdout, /^\d{4}-\d\d-\d\dT[\d:.]+Z hello\n/);
+    const between = async (...flags: string[]): Promise<string> =>
+      (await ok(["logs", ...flags, "job"])).stdout;
+    assert.equal(await between("--since", "1h"), "hello\nno end");
+    assert.equal(await between("--since", new Date(Date.now() + 3_600_000).toISOString()), "");
+    assert.equal(await between("--until", "1h30m"), "");
+    const first = Date.parse((await between("-t")).split(" ")[0] ?? "");
+    assert.equal(await between("--until", `${first / 1000}`), "hello\n");
+    assert.match((await run(["logs", "--since", "soon", "job"])).stderr, /--since soon: expected a time/);
     assert.equal((await ok(["rm", id.slice(0, 8)])).stdout, `${id.slice(0, 8)}\n`);
     const gone = await run(["logs", "job"]);
     assert.deepEqual([gone.code, gone.stderr.split("\n")[0]], [1, "ERROR: No such container: job"]);
