@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { type RegistryProcess, startRegistry } from "../src/registry/testing/index.ts";
 import { type DockerEngine, startDockerEngine } from "./docker-engine.ts";
-import { createSandbox, isRoot, tool } from "./sandbox.ts";
+import { createSandbox, isRoot, launcher, tool } from "./sandbox.ts";
 
 const login = { username: "me", password: "pass word" };
 const programs = ["/usr/bin/docker-registry", "/usr/bin/skopeo", "/usr/bin/htpasswd"];
@@ -49,6 +50,35 @@ describe("push", { skip: missing.length > 0 && `needs ${missing.join(", ")}` }, 
     const { stdout } = await sandbox.ok(command, { env, input: `${login.password}\n` });
     assert.equal(stdout, "Login Succeeded\n");
     assert.equal(statSync(join(config, "config.json")).mode & 0o777, 0o600);
+  });
+
+  test("asks for the login on a terminal, and does not show the password", async () => {
+    const home = join(sandbox.directory, "asked");
+    const call = `'${process.execPath}' '${launcher}' login ${registry.host}`;
+    const terminal = spawn("script", ["-qec", call, "/dev/null"], {
+      env: { ...process.env, DOCKER_CONFIG: home },
+      stdio: ["pipe", "pipe", "pipe"],
+      timeout: 30_000,
+    });
+    const answers = [
+      [/Username: $/, `${login.username}\r`],
+      [/Password: $/, `${login.password}\r`],
+    ] as const;
+    let shown = "";
+    let asked = 0;
+    for await (const chunk of terminal.stdout) {
+      shown += chunk;
+      const [question, answer] = answers[asked] ?? [];
+      if (question?.test(shown.replace(/\u001b\[[0-9;?]*[a-zA-Z]/g, ""))) {
+        terminal.stdin.write(answer);
+        asked++;
+      }
+    }
+    assert.match(shown, /Username: .*me[\s\S]*Login Succeeded/);
+    assert.doesNotMatch(shown, /pass/);
+    assert.ok(existsSync(join(home, "config.json")));
+    await fails(["login", "-u", "me", registry.host], /interactive login from a non TTY device/);
+    await fails(["login", "--password-stdin", registry.host], /Must provide --username/, "x\n");
   });
 
   test("gives the digest that others see, and sends nothing the second time", async () => {

@@ -3,6 +3,7 @@ import { BuildError, collect, parseReference } from "../../core/index.ts";
 import { openRegistry } from "../../registry/index.ts";
 import type { Call, Command } from "../command.ts";
 import { interruption } from "../interruption.ts";
+import { openPrompt } from "../prompt.ts";
 
 /** Longer than any access token. */
 const maxPassword = 64 * 1024;
@@ -24,17 +25,16 @@ export const command: Command = {
   ],
   minArgs: 0,
   maxArgs: 1,
-  examples: ["stagewright login -u me --password-stdin registry.example.com < token"],
+  examples: [
+    "stagewright login registry.example.com",
+    "stagewright login -u me --password-stdin registry.example.com < token",
+  ],
   run: async (call) => {
     const host = registryHost(call.args[0]);
-    const username = call.get("username");
-    if (!username || !call.is("password-stdin"))
-      throw new BuildError("invalid-argument", "a login needs --username NAME and --password-stdin", {
-        hint: "give the password through a pipe or from a file",
-      });
+    const { username, password } = await enteredLogin(call);
     if (username.includes(":"))
       throw new BuildError("invalid-argument", "a user name cannot have a colon in it");
-    const credentials = { kind: "password", username, password: await readPassword() } as const;
+    const credentials = { kind: "password", username, password } as const;
     const registry = openRegistry();
     const stop = interruption();
     try {
@@ -61,6 +61,29 @@ export function registryHost(text: Call["args"][number] | undefined): string {
   throw new BuildError("invalid-argument", `${JSON.stringify(text)} is not a registry`, {
     hint: "a registry is a host name with a dot or a port: registry.example.com, localhost:5000",
   });
+}
+
+/** From flags and standard input; on a terminal, what is missing is asked for. */
+async function enteredLogin(call: Call): Promise<{ username: string; password: string }> {
+  const username = call.get("username");
+  if (call.is("password-stdin")) {
+    if (!username) throw new BuildError("invalid-argument", "Must provide --username with --password-stdin");
+    return { username, password: await readPassword() };
+  }
+  if (!process.stdin.isTTY)
+    throw new BuildError("invalid-argument", "Cannot perform an interactive login from a non TTY device", {
+      hint: "give --username NAME and --password-stdin, and the password through a pipe or from a file",
+    });
+  const prompt = openPrompt();
+  try {
+    const name = username || (await prompt.ask("Username: "));
+    const password = await prompt.ask("Password: ", { hidden: true });
+    if (name === "" || password === "")
+      throw new BuildError("invalid-argument", "a login needs a user name and a password");
+    return { username: name, password };
+  } finally {
+    prompt.close();
+  }
 }
 
 /** One line end after the password is not part of it. */
