@@ -137,7 +137,7 @@ const maxLinks = 255;
 
 /** Of a path that leads through a symlink back to itself. */
 export function tooManyLinks(path: BytePath): BuildError {
-  return new BuildError("failed-precondition", `${shown(path)}: too many links`, {
+  return new BuildError("failed-precondition", `${shown(cleanPath(path))}: too many links`, {
     hint: "a symlink in this path points back to itself",
   });
 }
