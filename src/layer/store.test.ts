@@ -63,7 +63,9 @@ function listing(root: string): string[] {
     const link = stat.isSymbolicLink() ? fs.readlinkSync(path, { encoding: "buffer" }).toString("hex") : "";
     const caps = isFile ? (getXattr(path, "security.capability")?.toString("hex") ?? "") : "";
     const opaque = stat.isDirectory() ? (getXattr(path, "trusted.overlay.opaque")?.toString() ?? "") : "";
-    const mtime = Math.floor(stat.mtimeMs / 1000);
+    // A tar has no time for a whiteout.
+    const isWhiteout = stat.isCharacterDevice() && stat.rdev === 0;
+    const mtime = isWhiteout ? 0 : Math.floor(stat.mtimeMs / 1000);
     const facts = [
       stat.mode.toString(8),
       stat.uid,
