@@ -5,11 +5,11 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createUser, type OrdinaryUser } from "./ordinary-user.ts";
-import { createSandbox, isRoot, type Output, tool } from "./sandbox.ts";
+import { cannotRunAsUser, createSandbox, isRoot, type Output, tool } from "./sandbox.ts";
 
 const sandbox = createSandbox("containers-rootless");
 const patienceMs = 30_000;
-const skip = isRoot ? false : "needs root to become other users";
+const skip = cannotRunAsUser();
 const users: OrdinaryUser[] = [];
 
 before(async () => {

@@ -6,12 +6,10 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { lentNpmSettings } from "./npm-settings.ts";
 import { createUser, type OrdinaryUser } from "./ordinary-user.ts";
-import { checkout, createSandbox, isRoot } from "./sandbox.ts";
+import { cannotRunAsUser, checkout, createSandbox } from "./sandbox.ts";
 import { answerOf, lendProxies, missingPrograms, type StandIns, startStandIns } from "./stand-ins.ts";
 
-const skip = !isRoot
-  ? "needs root to become other users"
-  : missingPrograms.length > 0 && `needs ${missingPrograms.join(", ")}`;
+const skip = cannotRunAsUser() || (missingPrograms.length > 0 && `needs ${missingPrograms.join(", ")}`);
 
 const sandbox = createSandbox("examples-rootless");
 const examples = join(sandbox.directory, "examples");

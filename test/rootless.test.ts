@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createUser, type OrdinaryUser, type UserRunOptions } from "./ordinary-user.ts";
-import { createSandbox, isRoot, type Output, tool } from "./sandbox.ts";
+import { cannotRunAsUser, createSandbox, isRoot, type Output, tool } from "./sandbox.ts";
 
 const sandbox = createSandbox("rootless");
 const archive = join(sandbox.directory, "busybox.tar");
@@ -90,7 +90,7 @@ async function gone(text: string): Promise<boolean> {
   return false;
 }
 
-const skip = isRoot ? false : "needs root to become other users";
+const skip = cannotRunAsUser();
 let rich: OrdinaryUser;
 let poor: OrdinaryUser;
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -120,6 +120,13 @@ export async function tool(
   const output = await finished(child, options.input);
   assert.equal(output.code, 0, `${program} ${args.join(" ")}\n${output.stdout}\n${output.stderr}`);
   return output.stdout;
+}
+
+/** Why ordinary users cannot run steps here, for the `skip` of a test; false where they can. */
+export function cannotRunAsUser(): string | false {
+  if (process.getuid?.() !== 0) return "needs root to become other users";
+  const { status } = spawnSync("setpriv", ["--reuid=65534", "--clear-groups", "unshare", "-U", "true"]);
+  return status === 0 ? false : "this machine does not let its users make user namespaces";
 }
 
 /** Whether RUN steps work here. */
