@@ -87,8 +87,17 @@ COPY file /\${NAME}-\${FROM_ENVIRONMENT:-none}
 
   test("--label adds to those of the Dockerfile and wins over them", async () => {
     const context = sandbox.files("label", { Dockerfile: "FROM scratch\nLABEL a=file b=file\n" });
-    await sandbox.ok(["build", "-t", "labelled", "--label", "b=option", "--label", "c=x=y", context]);
-    assert.deepEqual((await inspected("labelled")).Config.Labels, { a: "file", b: "option", c: "x=y" });
+    const flags = ["b=option", "c=x=y", "PATH"].flatMap((label) => ["--label", label]);
+    await sandbox.ok(["build", "-t", "labelled", ...flags, context]);
+    const expected = { a: "file", b: "option", c: "x=y", PATH: "" };
+    assert.deepEqual((await inspected("labelled")).Config.Labels, expected);
+  });
+
+  test("--build-context takes a name with its place", async () => {
+    const context = sandbox.files("lone", { Dockerfile: "FROM scratch\n" });
+    const { code, stderr } = await sandbox.run(["build", "--build-context", "other", context]);
+    assert.equal(code, 1);
+    assert.match(stderr, /invalid context value: other, expected key=value/);
   });
 
   test("--no-cache runs everything; --no-cache-filter the named stages and what stands on them", async () => {

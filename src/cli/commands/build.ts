@@ -9,7 +9,7 @@ import { callRequestOf, runCall } from "./build-call.ts";
 import { buildFlags } from "./build-flags.ts";
 import { type Schedule, scheduleOf } from "./build-schedule.ts";
 import { stepOptions } from "./build-steps.ts";
-import { networkOf, pairsOf, platformsOf, writeWhole } from "./common.ts";
+import { buildArgsOf, buildContextsOf, networkOf, pairsOf, platformsOf, writeWhole } from "./common.ts";
 
 export const command: Command = {
   name: "build",
@@ -84,7 +84,7 @@ async function runBuild(call: Call, schedule: Schedule): Promise<number> {
 }
 
 function optionsOf(call: Call): BuildOptions {
-  const buildArgs = pairsOf(call, "build-arg");
+  const buildArgs = buildArgsOf(call);
   const epoch = buildArgs.SOURCE_DATE_EPOCH ?? process.env.SOURCE_DATE_EPOCH;
   if (epoch !== undefined && epoch !== "") buildArgs.SOURCE_DATE_EPOCH = epoch;
   const network = networkOf(call);
@@ -98,8 +98,8 @@ function optionsOf(call: Call): BuildOptions {
     stdout: process.stdout,
     tags: call.all("tag").map((name) => checkedName(name)),
     buildArgs,
-    labels: pairsOf(call, "label"),
-    buildContexts: pairsOf(call, "build-context", {}),
+    labels: pairsOf(call, "label", () => ""),
+    buildContexts: buildContextsOf(call),
     noCache: call.is("no-cache") || call.all("no-cache-filter").flatMap((stages) => stages.split(",")),
     pull: call.is("pull"),
     push: call.is("push"),

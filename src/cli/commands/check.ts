@@ -9,7 +9,7 @@ import type { Call, Command } from "../command.ts";
 import { lineDiff } from "../line-diff.ts";
 import { counted } from "../text-table.ts";
 import { buildFlags } from "./build-flags.ts";
-import { cannotWrite, pairsOf, platformOf, rootFlag } from "./common.ts";
+import { buildArgsOf, buildContextsOf, cannotWrite, platformOf, rootFlag } from "./common.ts";
 
 const shared = new Set(["file", "target", "build-arg", "build-context", "platform"]);
 
@@ -67,12 +67,12 @@ async function check(call: Call): Promise<Checked> {
     return value === undefined || value === "" ? {} : { [name]: value };
   };
   const platform = platformOf(call);
-  const buildArgs = pairsOf(call, "build-arg");
+  const buildArgs = buildArgsOf(call);
   const result = await checkBuild({
     context: call.args[0] ?? ".",
     ...(call.args[0] === "-" || call.get("file") === "-" ? { stdin: process.stdin } : {}),
     buildArgs,
-    buildContexts: pairsOf(call, "build-context", {}),
+    buildContexts: buildContextsOf(call),
     offline: true,
     ...text("file"),
     ...text("target"),

@@ -16,11 +16,11 @@ export function storeOf(call: Call): Store {
   return openStore(root === undefined ? {} : { root });
 }
 
-/** `K=V` flags as a map, later ones first to win; a lone `K` takes its value from the environment or is left out. */
+/** `K=V` flags as a map, the last one of a name wins. `alone` gives the value of a lone `K`, or leaves it out. */
 export function pairsOf(
   call: Call,
   flag: string,
-  env: NodeJS.ProcessEnv = process.env,
+  alone: (key: string) => string | undefined,
 ): Record<string, string> {
   const pairs: Record<string, string> = {};
   for (const text of call.all(flag)) {
@@ -28,10 +28,24 @@ export function pairsOf(
     const key = at < 0 ? text : text.slice(0, at);
     if (key === "")
       throw new BuildError("invalid-argument", `--${flag} ${JSON.stringify(text)}: the name is missing`);
-    const value = at < 0 ? env[key] : text.slice(at + 1);
+    const value = at < 0 ? alone(key) : text.slice(at + 1);
     if (value !== undefined) pairs[key] = value;
   }
   return pairs;
+}
+
+/** `--build-arg`: a lone name takes its value from the environment. */
+export function buildArgsOf(call: Call): Record<string, string> {
+  return pairsOf(call, "build-arg", (key) => process.env[key]);
+}
+
+/** `--build-context`: a name alone is none. */
+export function buildContextsOf(call: Call): Record<string, string> {
+  return pairsOf(call, "build-context", (key) => {
+    throw new BuildError("invalid-argument", `invalid context value: ${key}, expected key=value`, {
+      hint: "--build-context NAME=PATH, or NAME=docker-image://IMAGE",
+    });
+  });
 }
 
 /** `--platform`, where it was given; one only. */

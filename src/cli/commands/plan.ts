@@ -7,7 +7,7 @@ import { planMermaid } from "../plan/mermaid.ts";
 import { planSvg } from "../plan/svg.ts";
 import { planText } from "../plan/text.ts";
 import { buildFlags } from "./build-flags.ts";
-import { pairsOf, platformOf } from "./common.ts";
+import { buildArgsOf, buildContextsOf, platformOf } from "./common.ts";
 
 /** A plan reads one file of this disk. */
 const file = {
@@ -61,8 +61,8 @@ export const command: Command = {
     const target = call.get("target");
     const planned = plan({
       context: call.args[0] as string,
-      buildArgs: pairsOf(call, "build-arg"),
-      buildContexts: pairsOf(call, "build-context", {}),
+      buildArgs: buildArgsOf(call),
+      buildContexts: buildContextsOf(call),
       ...(file === undefined ? {} : { file }),
       ...(target === undefined ? {} : { target }),
       ...(platform === undefined ? {} : { platform }),
