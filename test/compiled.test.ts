@@ -14,7 +14,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { before, beforeEach, describe, test } from "node:test";
-import { checkout, createSandbox, finished } from "./sandbox.ts";
+import { checkout, createSandbox, finished, nodeForAll } from "./sandbox.ts";
 
 const sandbox = createSandbox("compiled");
 const home = join(sandbox.directory, "home");
@@ -25,7 +25,7 @@ const user: SpawnOptions = process.geteuid?.() === 0 ? { uid: nobody, gid: nobod
 
 /** `stagewright --version` as a user with a home of their own; it must succeed and say so. */
 async function start(): Promise<void> {
-  const child = spawn(process.execPath, [join(program, "bin", "stagewright.cjs"), "--version"], {
+  const child = spawn(nodeForAll(sandbox), [join(program, "bin", "stagewright.cjs"), "--version"], {
     ...user,
     cwd: sandbox.directory,
     env: { HOME: home },

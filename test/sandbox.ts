@@ -1,6 +1,16 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after } from "node:test";
@@ -120,6 +130,16 @@ export async function tool(
   const output = await finished(child, options.input);
   assert.equal(output.code, 0, `${program} ${args.join(" ")}\n${output.stdout}\n${output.stderr}`);
   return output.stdout;
+}
+
+/** Path of a Node that every user may run: the checkout may lie where nobody else may go. */
+export function nodeForAll({ directory }: Sandbox): string {
+  const node = join(directory, "node");
+  if (!existsSync(node)) {
+    copyFileSync(process.execPath, node);
+    chmodSync(node, 0o755);
+  }
+  return node;
 }
 
 /** Why ordinary users cannot run steps here, for the `skip` of a test; false where they can. */

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { chownSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
-import { cannotRunAsUser, checkout, createSandbox, finished, isRoot, tool } from "./sandbox.ts";
+import { cannotRunAsUser, checkout, createSandbox, finished, isRoot, nodeForAll, tool } from "./sandbox.ts";
 
 const nobody = 65534;
 const sandbox = createSandbox("nobody");
@@ -13,7 +13,7 @@ const installedLauncher = join(prefix, "node_modules", "stagewright", "bin", "st
 
 /** The command line as `nobody`, who finds no program on an empty PATH. */
 function asNobody(args: readonly string[]) {
-  const child = spawn(process.execPath, [installedLauncher, ...args], {
+  const child = spawn(nodeForAll(sandbox), [installedLauncher, ...args], {
     cwd: home,
     uid: nobody,
     gid: nobody,
