@@ -166,3 +166,38 @@ test("fifty thousand paths take no time, whatever the pattern", () => {
   }
   assert.equal(matcher.excludes("a".repeat(250)), false);
 });
+
+test("any ignore file is read or refused; walking to a path decides as looking at it alone", () => {
+  let state = 13;
+  const random = (n: number) => {
+    state = (state * 48271) % 2147483647;
+    return state % n;
+  };
+  const pick = (pieces: readonly string[], length: number) =>
+    Array.from({ length: 1 + random(length) }, () => pieces[random(pieces.length)]!).join("");
+  const pieces = [..."ab/*?![]\\-^.#é \t\r\ufeff", "**", "**/", "/**", "../", "[a-", "\n", "\n!", "\n#"];
+  let compiled = 0;
+  for (let i = 0; i < 5000; i++) {
+    const text = pick(pieces, 16);
+    try {
+      const matcher = createIgnoreMatcher(readIgnoreFile(text));
+      compiled++;
+      for (let j = 0; j < 5; j++) {
+        const parts = Array.from({ length: 1 + random(4) }, () => pick(["a", "b", ".", "é", "!", "#"], 2));
+        if (parts.some((part) => part === "." || part === "..")) continue;
+        const path = parts.join("/");
+        let parent: IgnoredDirectory | undefined;
+        for (let depth = 1; depth < parts.length; depth++)
+          parent = matcher.enter(parts.slice(0, depth).join("/"), parent);
+        assert.equal(
+          matcher.excludesEntry(path, parent),
+          matcher.excludes(path),
+          `${JSON.stringify(text)} ${path}`,
+        );
+      }
+    } catch (error) {
+      if ((error as Error).name !== "BuildError") throw error;
+    }
+  }
+  assert.ok(compiled > 1000, `${compiled} compiled`);
+});
