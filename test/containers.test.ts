@@ -251,6 +251,8 @@ describe("containers", { skip: isRoot ? false : "needs root" }, () => {
       const flags = filters.flatMap((filter) => ["--filter", filter]);
       return (await ok(["ps", ...flags, "--format", "{{.Names}}"])).stdout.split("\n").slice(0, -1);
     };
+    // What other tests left.
+    await ok(["container", "prune", "-f"]);
     await ok(["create", "--name", "never", "--label", "team=a", "busybox"]);
     await run(["run", "--name", "failed", "busybox", "sh", "-c", "exit 4"]);
     await ok([
