@@ -1,104 +1,187 @@
 import assert from "node:assert/strict";
-import { chmodSync, cpSync } from "node:fs";
+import { chmodSync, chownSync, cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { lentNpmSettings } from "./npm-settings.ts";
 import { createUser, type OrdinaryUser } from "./ordinary-user.ts";
-import { cannotRunAsUser, checkout, createSandbox } from "./sandbox.ts";
+import { cannotRunAsUser, checkout, createSandbox, tool } from "./sandbox.ts";
 import { answerOf, lendProxies, missingPrograms, type StandIns, startStandIns } from "./stand-ins.ts";
 
 const skip = cannotRunAsUser() || (missingPrograms.length > 0 && `needs ${missingPrograms.join(", ")}`);
 
-const sandbox = createSandbox("examples-rootless");
-const examples = join(sandbox.directory, "examples");
-let standIns: StandIns;
-let site: Server;
+/** How to see that an image is right: what its program prints, or what its server answers to `/hello`. */
+type Proof = { readonly prints: RegExp; readonly with?: readonly string[] } | Answers;
+interface Answers {
+  readonly answers: RegExp;
+  readonly port: number;
+}
 
-before(async () => {
-  if (skip) return;
-  chmodSync(sandbox.directory, 0o755);
-  standIns = await startStandIns(sandbox);
-  cpSync(join(checkout, "examples"), examples, { recursive: true });
-  site = createServer((_, response) => response.end('<a href="/one">1</a>'));
-  await new Promise<void>((resolve) => site.listen(0, "127.0.0.1", resolve));
-});
-after(() => {
-  standIns?.registry.stop();
-  site?.close();
-});
+interface Example {
+  readonly title: string;
+  /** Folder below `examples`. */
+  readonly folder: string;
+  readonly file?: string;
+  readonly target?: string;
+  readonly proof: Proof;
+  /** What a user with a single id is told instead: by the build, or by the program's start. */
+  readonly single?: { readonly when: "build" | "run"; readonly says: RegExp };
+}
 
-const maps = [
-  { title: "with subordinate ids", name: "many", uid: 64_105, subordinate: 1_700_000_000 },
-  { title: "with a single id", name: "single", uid: 64_106 },
+/** What apt does: its downloads belong to a user of its own. */
+const noOtherUser = /the step has a single id[^\n]*add-subuids/;
+const greeted = { answers: /^Greetings from \/hello\n$/, port: 8080 };
+
+/** The other Dockerfiles of node-app run the same commands, for which see examples-node.test.ts. */
+const examples: readonly Example[] = [
+  { title: "hello", folder: "hello", proof: { prints: /^Hello from an image with one file in it/ } },
+  {
+    title: "hello by number",
+    folder: "hello",
+    file: "by-number.Dockerfile",
+    proof: { prints: /^Hello from an image with one file in it/ },
+  },
+  {
+    title: "stages",
+    folder: "stages",
+    target: "stage2",
+    proof: { prints: /^made in base\nmade in stage2\n$/ },
+  },
+  { title: "href-counter", folder: "href-counter", proof: { prints: /"internal":3,"external":1/ } },
+  {
+    title: "href-counter by number",
+    folder: "href-counter",
+    file: "by-number.Dockerfile",
+    proof: { prints: /"internal":3,"external":1/ },
+  },
+  { title: "web-server", folder: "web-server", proof: greeted },
+  {
+    title: "web-server in one stage",
+    folder: "web-server",
+    file: "single-stage.Dockerfile",
+    proof: greeted,
+  },
+  {
+    title: "node-app --target test",
+    folder: "node-app",
+    target: "test",
+    proof: { prints: /^typescript\n/m, with: ["ls", "node_modules"] },
+  },
+  {
+    title: "node-app",
+    folder: "node-app",
+    proof: { answers: /<li>user 1000<\/li>/, port: 3000 },
+    single: { when: "run", says: /USER node is 1000:1000, which this user has no subordinate id for/ },
+  },
+  {
+    title: "cpp",
+    folder: "cpp",
+    proof: { prints: /^Built by build1 with g\+\+ \d+\nBuilt by build2 with g\+\+ \d+\n$/ },
+    single: { when: "build", says: noOtherUser },
+  },
+  { title: "external-image", folder: "external-image", proof: { prints: /worker_processes/ } },
+  ...["testing", "debug", "production"].map((target) => ({
+    title: `variants --target ${target}`,
+    folder: "variants",
+    target,
+    proof: { prints: target === "production" ? /^Hello, Ada\nHello, Grace\n$/ : /^Hello, Test Person\n$/ },
+  })),
 ];
 
-for (const map of maps)
-  describe(`examples by an ordinary user ${map.title}`, { skip }, () => {
-    let user: OrdinaryUser;
-    before(() => {
-      user = createUser({ directory: sandbox.directory, ...map });
-    });
+describe("examples by ordinary users", { skip, concurrency: 2 }, () => {
+  const sandbox = createSandbox("examples-rootless");
+  const shared = join(sandbox.directory, "examples");
+  const settings = join(sandbox.directory, "npm");
+  let secrets: string[];
+  let standIns: StandIns;
+  let site: Server;
+  let page: string;
 
-    const ok = async (...args: string[]) => {
-      const env = { STAGEWRIGHT_CONFIG: standIns.env.STAGEWRIGHT_CONFIG };
-      const output = await user.stagewright(args, { env });
-      assert.equal(output.code, 0, `${args.join(" ")}\n${output.stdout}\n${output.stderr}`);
-      return output;
-    };
-    const build = async (name: string, ...args: string[]) =>
-      (await ok("build", "--progress", "plain", ...lendProxies, "-t", name, ...args)).stderr;
-    const answer = (image: string, port: number, path: string) =>
-      answerOf({ ...sandbox, ok: (args) => ok(...args) }, image, port, path);
-    const run = async (...args: string[]) => (await ok("run", "--rm", ...args)).stdout;
-
-    test("hello", async () => {
-      await build("hello", join(examples, "hello"));
-      assert.match(await run("hello"), /^Hello from an image with one file/);
-    });
-
-    test("stages, variants, external-image", async () => {
-      await build("stage2", "--target", "stage2", join(examples, "stages"));
-      assert.equal(await run("stage2"), "made in base\nmade in stage2\n");
-      await build("greet", join(examples, "variants"));
-      assert.equal(await run("greet"), "Hello, Ada\nHello, Grace\n");
-      await build("with-config", join(examples, "external-image"));
-      assert.match(await run("with-config"), /worker_processes/);
-    });
-
-    test("href-counter", async () => {
-      await build("href-counter", join(examples, "href-counter"));
-      const page = `http://127.0.0.1:${(site.address() as AddressInfo).port}/`;
-      const counts = await run("--network", "host", "href-counter", page);
-      assert.equal(counts, `{"page":"${page}","internal":1,"external":0}\n`);
-    });
-
-    test("web-server answers on a published port", async () => {
-      await build("webserver", join(examples, "web-server"));
-      assert.equal(await answer("webserver", 8080, "/hello"), "Greetings from /hello\n");
-    });
-
-    if (map.subordinate === undefined)
-      test("node-app is built; to run it as another user than root takes another id", async () => {
-        await build("node-app", ...lentNpmSettings(user.home), join(examples, "node-app"));
-        assert.match(await run("--user", "0", "node-app", "node", "--version"), /^v18\./);
-        const refused = await user.stagewright(["run", "--rm", "node-app"]);
-        assert.equal(refused.code, 125);
-        assert.match(refused.stderr, /USER node is 1000:1000, which this user has no subordinate id for/);
-      });
-    else {
-      test("node-app: its tests pass, the application answers", async () => {
-        const lent = lentNpmSettings(user.home);
-        await build("node-app:test", "--target", "test", ...lent, join(examples, "node-app"));
-        await build("node-app", ...lent, join(examples, "node-app"));
-        assert.match(await answer("node-app", 3000, "/"), /user 1000/);
-      });
-
-      // apt hands its downloads to a user of its own, whom a single id does not have.
-      test("cpp", async () => {
-        await build("both", join(examples, "cpp"));
-        assert.match(await run("both"), /^Built by build1 .*\nBuilt by build2 /);
-      });
-    }
+  before(async () => {
+    chmodSync(sandbox.directory, 0o755);
+    standIns = await startStandIns(sandbox);
+    cpSync(join(checkout, "examples"), shared, { recursive: true });
+    mkdirSync(settings);
+    secrets = lentNpmSettings(settings);
+    site = createServer((_, response) =>
+      response.end(`<a href="/one">1</a> <a href='two?a&amp;b'>2</a> <a href=three>3</a>
+        <a href="https://elsewhere.example/">4</a>`),
+    );
+    await new Promise<void>((resolve) => site.listen(0, "127.0.0.1", resolve));
+    page = `http://127.0.0.1:${(site.address() as AddressInfo).port}/`;
   });
+  after(() => {
+    standIns?.registry.stop();
+    site?.close();
+  });
+
+  for (const [index, ids] of (["subordinate", "single"] as const).entries())
+    describe(`${ids} ids`, { concurrency: 1 }, () => {
+      let user: OrdinaryUser;
+      before(() => {
+        user = createUser({
+          directory: sandbox.directory,
+          name: ids,
+          uid: 64_111 + index,
+          ...(ids === "subordinate" ? { subordinate: 1_600_000_000 } : {}),
+        });
+        const config = join(user.home, ".config", "stagewright");
+        mkdirSync(config, { recursive: true });
+        writeFileSync(
+          join(config, "config.toml"),
+          `[registry."docker.io"]\n  mirrors = ["${standIns.registry.host}"]\n`,
+        );
+      });
+
+      const build = ({ folder, file = "Dockerfile", target }: Example, tag: string) => {
+        const context = join(shared, folder);
+        const stage = target === undefined ? [] : ["--target", target];
+        const args = ["build", "--progress", "plain", ...lendProxies, ...secrets, ...stage, "-t", tag];
+        return user.stagewright([...args, "-f", join(context, file), context]);
+      };
+
+      for (const example of examples)
+        test(example.title, async () => {
+          const image = example.title.replaceAll(/\W+/g, "-");
+          const refused = ids === "single" ? example.single : undefined;
+          const built = await build(example, image);
+          if (refused?.when === "build") {
+            assert.equal(built.code, 1, built.stderr);
+            assert.match(built.stderr, refused.says);
+            return;
+          }
+          assert.equal(built.code, 0, built.stderr);
+          const { proof } = example;
+          if (refused !== undefined) {
+            const ran = await user.stagewright(["run", "--rm", image]);
+            assert.notEqual(ran.code, 0);
+            assert.match(ran.stderr, refused.says);
+          } else if ("answers" in proof)
+            assert.match(await answerOf(user, image, proof.port, "/hello"), proof.answers);
+          else {
+            const args = example.folder === "href-counter" ? [page] : (proof.with ?? []);
+            const { stdout } = await user.ok(["run", "--rm", "--network", "host", image, ...args]);
+            assert.match(stdout, proof.prints);
+          }
+        });
+
+      test("href-counter by the builder pattern: a script, two Dockerfiles, a container between them", async () => {
+        const copy = join(user.home, "href-counter");
+        cpSync(join(shared, "href-counter"), copy, { recursive: true });
+        await tool("chown", ["-R", `${user.uid}:${user.uid}`, copy]);
+        const bin = join(user.home, "bin");
+        mkdirSync(bin);
+        chownSync(bin, user.uid, user.uid);
+        const [node, launcher] = user.command;
+        writeFileSync(join(bin, "stagewright"), `#!/bin/sh\nexec '${node}' '${launcher}' "$@"\n`, {
+          mode: 0o755,
+        });
+        const env = { PATH: `${bin}:${process.env.PATH}` };
+        const { code, stderr } = await user.run([join(copy, "builder-pattern", "build.sh")], { env });
+        assert.equal(code, 0, stderr);
+        const { stdout } = await user.ok(["run", "--rm", "--network", "host", "href-counter", page]);
+        assert.match(stdout, /"internal":3,"external":1/);
+      });
+    });
+});

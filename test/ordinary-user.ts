@@ -1,15 +1,20 @@
+import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { chmodSync, chownSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { checkout, finished, type Output, type RunOptions } from "./sandbox.ts";
+import { checkout, finished, launcher, type Output, type RunOptions } from "./sandbox.ts";
 
 /** A user of the machine who exists only for what a test starts: private mounts cover the machine's user files. */
 export interface OrdinaryUser {
   readonly home: string;
   readonly store: string;
   readonly uid: number;
+  /** The words that start the command line. */
+  readonly command: readonly string[];
   /** Runs the command line as this user. `wrapper` are words that a shell runs before, still as root. */
   stagewright(args: readonly string[], options?: UserRunOptions): Promise<Output>;
+  /** The same, and it must succeed. */
+  ok(args: readonly string[], options?: UserRunOptions): Promise<Output>;
   /** Runs any program as this user. */
   run(command: readonly string[], options?: UserRunOptions): Promise<Output>;
   start(args: readonly string[], options?: UserRunOptions): ReturnType<typeof spawn>;
@@ -69,17 +74,20 @@ export function createUser({ directory, name, uid, subordinate }: UserOptions): 
       killSignal: "SIGKILL",
     });
   };
-  const cli = (args: readonly string[]): string[] => [
-    seen(process.execPath),
-    join(base, "checkout/bin/stagewright.cjs"),
-    ...args,
-  ];
+  const command = [seen(process.execPath), seen(launcher)];
+  const cli = (args: readonly string[]): string[] => [...command, ...args];
   return {
     home,
     store,
     uid,
+    command,
     start: (args, options) => start(cli(args), options),
     run: (command, options) => finished(start(command, options), options?.input),
     stagewright: (args, options) => finished(start(cli(args), options), options?.input),
+    async ok(args, options) {
+      const output = await finished(start(cli(args), options), options?.input);
+      assert.equal(output.code, 0, `stagewright ${args.join(" ")}\n${output.stdout}\n${output.stderr}`);
+      return output;
+    },
   };
 }

@@ -124,7 +124,7 @@ describe("an ordinary user with subordinate ids", { skip }, () => {
   test("what was built is cached, and a cached build needs no namespace and no program", async () => {
     const context = join(sandbox.directory, "owners");
     const again = expectOk(
-      await rich.run(["env", "PATH=", ...cli(rich), "build", "--progress", "plain", context]),
+      await rich.run(["env", "PATH=", ...rich.command, "build", "--progress", "plain", context]),
     );
     assert.match(again.stderr, /CACHED/);
     assert.doesNotMatch(again.stderr, /DONE .*RUN/);
@@ -290,15 +290,6 @@ describe("a store on overlayfs", { skip }, () => {
       assert.equal(ran.stdout, "/bin/sh\n", ran.stderr);
     });
 });
-
-function cli(user: OrdinaryUser): string[] {
-  const base = join(user.home, "..", "checkout");
-  const checkout = join(import.meta.dirname, "..");
-  const node = process.execPath.startsWith(`${checkout}/`)
-    ? join(base, process.execPath.slice(checkout.length))
-    : process.execPath;
-  return [node, join(base, "bin/stagewright.cjs")];
-}
 
 async function rootRun(command: readonly string[], env: NodeJS.ProcessEnv): Promise<Output> {
   const { spawn } = await import("node:child_process");

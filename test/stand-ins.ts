@@ -91,7 +91,12 @@ export const lendProxies = ["http_proxy", "https_proxy", "no_proxy"].flatMap((na
  * Starts a container of `image` in the background with one of its ports published on a free port of loopback, and
  * returns what `path` answers. A server that was just started gets ten seconds to listen.
  */
-export async function answerOf(sandbox: Sandbox, image: string, port: number, path: string): Promise<string> {
+export async function answerOf(
+  sandbox: Pick<Sandbox, "ok">,
+  image: string,
+  port: number,
+  path: string,
+): Promise<string> {
   const id = (await sandbox.ok(["run", "-d", "-p", `127.0.0.1::${port}`, image])).stdout.trim();
   try {
     const { stdout } = await sandbox.ok(["ps", "--no-trunc"]);

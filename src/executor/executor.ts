@@ -49,6 +49,7 @@ export async function createExecutor(options: ExecutorOptions): Promise<Executor
   const running = new Set<Chain>();
   return {
     runtime: `${runtime.kind} ${runtime.version}`,
+    hasSingleId: stacking.namespace?.ids.kind === "single",
     createUpper: () => state.create("upper").path,
     run: (root, process, mounts, io, signal) =>
       runStep(host, chains, running, { root, process, mounts, io, signal }),

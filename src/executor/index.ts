@@ -3,5 +3,6 @@ export { cannotEmulate, emulationOf, emulatorMounts } from "./emulation.ts";
 export { createExecutor, type ExecutorOptions } from "./executor.ts";
 export { detectNetworkTool, type NetworkTool, type PublishedPort } from "./network.ts";
 export { findTool } from "./runtime.ts";
+export { singleIdHint } from "./single-id.ts";
 export type * from "./types.ts";
 export { UnknownUserError } from "./users.ts";

@@ -11,6 +11,7 @@ import { ociConfig } from "./oci-config.ts";
 import { makeDirectory, writePlainFile } from "./plain-files.ts";
 import { deliverPrivately, type PrivateFile, privateDirectory } from "./private-files.ts";
 import { markReader, readInLowers } from "./rootfs-lookup.ts";
+import { moreIds } from "./single-id.ts";
 import { type RootfsMount, startScript } from "./start-script.ts";
 import type { RootPlan, StackPlan, StepPlan } from "./step-plan.ts";
 import type { ProcessSpec } from "./types.ts";
@@ -138,7 +139,7 @@ function mappedUser({ ids, process }: StepPlan, user: ProcessUser): ProcessUser 
       {
         hint:
           ids.kind === "single"
-            ? "RUN can only be root (0:0) here: let the administrator add subordinate ids (usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER) and install newuidmap, or build as root"
+            ? `steps can only be root (0:0) here: ${moreIds}`
             : "ask for a larger range in /etc/subuid and /etc/subgid",
       },
     );

@@ -106,6 +106,8 @@ export interface ExitStatus {
 export interface Executor {
   /** Name and version of what runs the processes (`crun 1.8.1`). */
   readonly runtime: string;
+  /** Whether processes can be root and nobody else: this user has no subordinate ids. */
+  readonly hasSingleId: boolean;
   /**
    * A fresh, empty directory that can serve as `RootMount.upper`. It belongs to the caller, who may rename it
    * away; what is still there at `close()` is thrown away.

@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { digestOfFields, hexOf } from "../core/index.ts";
+import { BuildError, digestOfFields, hexOf } from "../core/index.ts";
 import type { LayerId, LayerSource } from "../snapshot/index.ts";
 import type { Stacking } from "../stacking/index.ts";
 import { bootId, type LayerFiles, type StoredRecord } from "./layer-files.ts";
@@ -85,8 +85,7 @@ export async function adoptDirectory(
   stacking: Stacking,
 ): Promise<boolean> {
   if (isComplete(target, files)) return false;
-  await publish(from, target, id, unsynced, stacking);
-  return true;
+  return publish(from, target, id, unsynced, stacking);
 }
 
 async function makeDirectory(
@@ -108,32 +107,29 @@ async function makeDirectory(
       if (isComplete(target, files)) return target; // another process was quicker
       files.discard(target);
     }
-    await publish(temporary, target, id, unsynced, stacking);
+    const isOurs = await publish(temporary, target, id, unsynced, stacking);
+    if (!isOurs && !isComplete(target, files))
+      throw new BuildError("internal", `${target}: another process keeps making it`);
     return target;
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if ((code === "ENOTEMPTY" || code === "EEXIST") && isComplete(target, files)) return target;
-    throw error;
   } finally {
     if (existsSync(temporary)) files.discard(around);
     else rmSync(around, { recursive: true, force: true });
   }
 }
 
+/** False when there is one by then. */
 async function publish(
   from: string,
   target: string,
   id: LayerId,
   unsynced: Set<LayerId>,
   { namespace }: Stacking,
-): Promise<void> {
+): Promise<boolean> {
   writeFileSync(`${target}.boot`, bootId());
-  if (namespace === undefined) renameSync(from, target);
-  else {
-    const { moveTree } = await import("../stacking/index.ts");
-    await moveTree(namespace, from, target);
-  }
+  const { moveTree } = await import("../stacking/index.ts");
+  const isOurs = await moveTree(namespace, from, target);
   unsynced.add(id);
+  return isOurs;
 }
 
 /** An unpacked directory that a power failure may have cut short is not worth having. */

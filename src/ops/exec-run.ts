@@ -6,6 +6,7 @@ import {
   emulationOf,
   emulatorMounts,
   type ProcessSpec,
+  singleIdHint,
   UnknownUserError,
 } from "../executor/index.ts";
 import { type ExecOp, skipOutput } from "../llb/index.ts";
@@ -41,8 +42,8 @@ export async function runStep(
     const secretEnv = await secretVariables(op, session);
     const status = await execute(op, executor, { lowers, upper }, { ...mounts, secretEnv }, log, context);
     log.flush();
-    if (emulation.kind !== "none") checkStatus(op, status, log);
-    else refuseForeign(op, platform, status, log);
+    if (emulation.kind !== "none") checkStatus(op, status, log, executor);
+    else refuseForeign(op, platform, status, log, executor);
   } finally {
     mounts.release();
     log.close();
@@ -134,20 +135,32 @@ function proxyEnv({ meta: { proxyEnv } }: ExecOp): string[] {
  * A step of a foreign platform may still run, where its programs are this machine's; when it does not, the missing
  * emulator is the reason that helps.
  */
-function refuseForeign(op: ExecOp, platform: Platform, status: ExitStatus, log: StepLog): void {
+function refuseForeign(
+  op: ExecOp,
+  platform: Platform,
+  status: ExitStatus,
+  log: StepLog,
+  executor: Executor,
+): void {
   try {
-    checkStatus(op, status, log);
+    checkStatus(op, status, log, executor);
   } catch (error) {
     const { message, details } = toBuildError(error);
     throw cannotEmulate(platform, message, details);
   }
 }
 
-function checkStatus(op: ExecOp, status: ExitStatus, log: StepLog): void {
+function checkStatus(op: ExecOp, status: ExitStatus, log: StepLog, { hasSingleId }: Executor): void {
   const valid = op.meta.validExitCodes.length > 0 ? op.meta.validExitCodes : [0];
   if (valid.includes(status.code)) return;
+  const hint =
+    status.code === 137
+      ? "137 is SIGKILL: the machine may have run out of memory"
+      : hasSingleId
+        ? singleIdHint(log.tail())
+        : undefined;
   throw new BuildError("unknown", `${incomplete(op)}: exit code: ${status.code}`, {
-    ...(status.code === 137 ? { hint: "137 is SIGKILL: the machine may have run out of memory" } : {}),
+    ...(hint === undefined ? {} : { hint }),
     details: {
       command: op.meta.args.join(" "),
       exitCode: status.code,

@@ -1,16 +1,15 @@
 /** What is done with whole directories inside the user namespace (or, for root, in a worker thread). */
 import { spawnSync } from "node:child_process";
-import { renameSync } from "node:fs";
 import { BuildError, serveTasks } from "../core/index.ts";
 import { cloneTree } from "./clone.ts";
 import { type Gift, give } from "./gift.ts";
 import type { IdMap } from "./id-map.ts";
-
+import { rename } from "./rename.ts";
 import { toolPath } from "./tools.ts";
 
 export const treeTasks = {
-  move({ from, to }: { from: string; to: string }): void {
-    renameSync(from, to);
+  move({ from, to }: { from: string; to: string }): boolean {
+    return rename(from, to);
   },
   /** By a program: names need not be text. */
   remove({ path }: { path: string }): void {

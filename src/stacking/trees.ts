@@ -2,6 +2,7 @@ import { rmSync } from "node:fs";
 import { runInWorker } from "../core/index.ts";
 import type { Namespace } from "./namespace.ts";
 import { isPrivileged, openNeededNamespace } from "./open.ts";
+import { rename } from "./rename.ts";
 import type { treeTasks } from "./tree-worker.ts";
 
 type Tasks = typeof treeTasks;
@@ -23,9 +24,12 @@ export function runTreeTask<K extends keyof Tasks>(
     : namespace.run(entry, task, input, signal);
 }
 
-/** Renames a directory. Outside the namespace even its owner may not, when he may not write into it. */
-export async function moveTree(namespace: Namespace, from: string, to: string): Promise<void> {
-  await runTreeTask(namespace, "move", { from, to });
+/**
+ * Renames a directory: in the namespace, for outside of it even the owner may not when he may not write into it. False when
+ * another one, with something in it, has the name already.
+ */
+export async function moveTree(namespace: Namespace | undefined, from: string, to: string): Promise<boolean> {
+  return namespace === undefined ? rename(from, to) : runTreeTask(namespace, "move", { from, to });
 }
 
 /** Removes a directory that may have files of subordinate ids; nobody waits for it. */
