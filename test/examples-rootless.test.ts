@@ -157,6 +157,17 @@ describe("examples by ordinary users", { skip, concurrency: 2 }, () => {
             const ran = await user.stagewright(["run", "--rm", image]);
             assert.notEqual(ran.code, 0);
             assert.match(ran.stderr, refused.says);
+            const { stdout } = await user.ok([
+              "run",
+              "--rm",
+              "--user",
+              "0",
+              image,
+              "node",
+              "-p",
+              "process.getuid()",
+            ]);
+            assert.equal(stdout, "0\n");
           } else if ("answers" in proof)
             assert.match(await answerOf(user, image, proof.port, "/hello"), proof.answers);
           else {
