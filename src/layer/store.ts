@@ -1,13 +1,7 @@
 import { renameSync, rmSync, statSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import type { ContentStore } from "../content/index.ts";
-import {
-  BuildError,
-  type CompressionAlgorithm,
-  compressFile,
-  type Descriptor,
-  type Digest,
-} from "../core/index.ts";
+import { BuildError, type Digest } from "../core/index.ts";
 import {
   createRootfs,
   type LayerId,
@@ -20,12 +14,13 @@ import {
   viewOf,
 } from "../snapshot/index.ts";
 import type { Stacking } from "../stacking/index.ts";
-import { syncFilesystem } from "../sys/index.ts";
 import { borrowedKey } from "./borrowed.ts";
+import { compressBlob, compressedBefore, compressionKind } from "./compressed.ts";
 import { adoptDirectory, directoryName, styleOf, unpackStackTo, unpackTo } from "./directory.ts";
 import { fromTar } from "./from-tar.ts";
 import { bootId, described, freshId, openLayerFiles, type StoredRecord } from "./layer-files.ts";
 import { packLayer } from "./pack.ts";
+import { syncLayers } from "./sync.ts";
 import type { FromDirectoryOptions, LayerStore, PackedLayer } from "./types.ts";
 import { usageOf } from "./usage.ts";
 import { createViewCache } from "./view-cache.ts";
@@ -318,49 +313,6 @@ export function openLayerStore(content: ContentStore): LayerStore {
     }
   }
 
-  async function compressed(
-    diffId: Digest,
-    algorithm: CompressionAlgorithm,
-    signal?: AbortSignal,
-    level?: number,
-  ): Promise<Pick<Descriptor, "digest" | "size">> {
-    const kind = level === undefined ? algorithm : (`${algorithm}-${level}` as const);
-    const memo = files.memo(diffId, kind);
-    const known = memo === undefined ? undefined : (JSON.parse(memo) as Pick<Descriptor, "digest" | "size">);
-    if (known !== undefined && content.stat(known.digest)?.size === known.size) return known;
-    return once(`${kind} ${diffId}`, async () => {
-      if (content.stat(diffId) === undefined)
-        throw new BuildError("not-found", `layer content ${diffId} is not in the store`);
-      const file = content.temporary();
-      try {
-        const blob = await compressFile(content.path(diffId), file, algorithm, {
-          signal,
-          ...(level === undefined ? {} : { level }),
-        });
-        content.adopt(file, blob);
-        files.remember(diffId, kind, JSON.stringify({ digest: blob.digest, size: blob.size }));
-        return blob;
-      } finally {
-        rmSync(file, { force: true });
-      }
-    });
-  }
-
-  async function sync(): Promise<void> {
-    if (unsynced.size === 0) return;
-    const ids = [...unsynced];
-    const markers = ids.flatMap((id) => files.bootMarkers(id));
-    await syncFilesystem(content.root);
-    for (const id of ids) {
-      unsynced.delete(id);
-      const found = files.read(id);
-      if (found?.unsynced === undefined) continue;
-      const { unsynced: _, ...synced } = found;
-      files.write(synced);
-    }
-    for (const marker of markers) rmSync(marker, { force: true });
-  }
-
   return {
     record,
     source: async (id) => (await sources([id]))[0]!,
@@ -378,8 +330,16 @@ export function openLayerStore(content: ContentStore): LayerStore {
     fromDirectory,
     adoptPacked,
     byDiffId,
-    compressed,
-    sync,
+    async compressed(diffId, algorithm, signal, level) {
+      const kind = compressionKind(algorithm, level);
+      return (
+        compressedBefore(diffId, kind, content, files) ??
+        once(`${kind} ${diffId}`, () =>
+          compressBlob(diffId, { algorithm, kind, signal, level }, content, files),
+        )
+      );
+    },
+    sync: () => syncLayers(content.root, files, unsynced),
     *list() {
       for (const id of files.list()) {
         const found = record(id);
