@@ -269,7 +269,8 @@ LABEL of=$TARGETPLATFORM
     for (const { mediaType } of list.manifests)
       assert.equal(mediaType, "application/vnd.docker.distribution.manifest.v2+json");
     assert.doesNotMatch((await sandbox.ok(["images"])).stdout, /team\/digest/);
-    const tags = await tool("curl", ["-s", `http://${registry.host}/v2/team/digest/tags/list`]);
+    const answer = await fetch(`http://${registry.host}/v2/team/digest/tags/list`);
+    const tags = await answer.text();
     assert.equal(JSON.parse(tags).tags ?? undefined, undefined);
     await fails(
       ["build", "-o", `type=registry,name=${repository}:tag,push-by-digest=true`, context],
