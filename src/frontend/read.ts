@@ -1,11 +1,11 @@
-import { BuildError, type SourceRange } from "../core/index.ts";
+import { BuildError } from "../core/index.ts";
 import {
   type Dockerfile,
   type DockerfileStages,
-  detectSyntax,
   errorAt,
   parseDockerfile,
   readStages,
+  type Syntax,
 } from "../dockerfile/index.ts";
 import { isOwnSyntax, syntaxArgument } from "./build-arguments.ts";
 
@@ -23,9 +23,9 @@ export function parseOwnSyntax(
   file: string,
   buildArgs?: Readonly<Record<string, string>>,
 ): Dockerfile {
-  const argument = syntaxArgument(buildArgs);
-  const syntax = argument === undefined ? detectSyntax(content) : { ref: argument };
   const dockerfile = parseDockerfile(content, file);
+  const argument = syntaxArgument(buildArgs);
+  const syntax = argument === undefined ? dockerfile.syntax : { ref: argument, range: undefined };
   if (dockerfile.instructions.length > maxInstructions)
     throw errorAt(
       dockerfile.source,
@@ -37,10 +37,7 @@ export function parseOwnSyntax(
   return dockerfile;
 }
 
-function foreignSyntax(
-  { source }: Dockerfile,
-  { ref, range }: { ref: string; range?: SourceRange },
-): BuildError {
+function foreignSyntax({ source }: Dockerfile, { ref, range }: Syntax): BuildError {
   const message = `frontend ${ref} is not supported`;
   if (range === undefined)
     return new BuildError("unimplemented", message, { hint: "only docker/dockerfile is built in" });

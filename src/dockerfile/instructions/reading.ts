@@ -48,6 +48,7 @@ export interface Flags {
 
 /** Checks an instruction's flags; none are allowed but those in `known`. */
 export function readFlags(reading: Reading, known: Readonly<Record<string, FlagKind>> = {}): Flags {
+  if (reading.node.flags.length === 0) return noFlags;
   const given = new Map<string, Flag[]>();
   for (const flag of reading.node.flags) {
     const name = flag.name.slice(2);
@@ -61,6 +62,12 @@ export function readFlags(reading: Reading, known: Readonly<Record<string, FlagK
     if (earlier) earlier.push(flag);
     else given.set(name, [flag]);
   }
+  return flagsOf(given);
+}
+
+const noFlags = flagsOf(new Map());
+
+function flagsOf(given: ReadonlyMap<string, readonly Flag[]>): Flags {
   const first = (name: string) => given.get(name)?.[0];
   return {
     text: (name) => first(name)?.value ?? "",

@@ -62,23 +62,44 @@ export function stageNameWarnings(stages: readonly StageSource[]): Warning[] {
 
 /** The casing that most instructions have; a tie is upper case. */
 export function majorityCasing(stages: readonly StageSource[]): "lowercase" | "uppercase" {
-  const names = stages.flatMap(({ from, instructions }) => [from, ...instructions].map(({ name }) => name));
-  const lower = names.filter(isLower).length;
-  const upper = names.filter((name) => isUpper(name) && !isLower(name)).length;
-  return lower > upper ? "lowercase" : "uppercase";
+  return casingOf(countNames(stages));
 }
 
 /** Warns of instructions that are not in the casing of most. */
 export function casingWarnings(stages: readonly StageSource[]): Warning[] {
-  const casing = majorityCasing(stages);
-  const fits = casing === "lowercase" ? isLower : isUpper;
+  const counts = countNames(stages);
+  const casing = casingOf(counts);
+  const others = new Set(
+    [...counts.keys()].filter((name) => !(casing === "lowercase" ? isLower : isUpper)(name)),
+  );
+  if (others.size === 0) return [];
   return stages
     .flatMap(({ from, instructions }) => [from, ...instructions])
-    .filter(({ name }) => !fits(name))
+    .filter(({ name }) => others.has(name))
     .map(({ name, range }) => {
       const message = `Command '${name}' should match the case of the command majority (${casing})`;
       return warningOf("ConsistentInstructionCasing", message, [range]);
     });
+}
+
+/** How often each name is written; there are few of them in a long file. */
+function countNames(stages: readonly StageSource[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  const add = (name: string) => counts.set(name, (counts.get(name) ?? 0) + 1);
+  for (const { from, instructions } of stages) {
+    add(from.name);
+    for (const { name } of instructions) add(name);
+  }
+  return counts;
+}
+
+function casingOf(counts: ReadonlyMap<string, number>): "lowercase" | "uppercase" {
+  let [lower, upper] = [0, 0];
+  for (const [name, count] of counts) {
+    if (isLower(name)) lower += count;
+    else if (isUpper(name)) upper += count;
+  }
+  return lower > upper ? "lowercase" : "uppercase";
 }
 
 function isLower(text: string): boolean {

@@ -17,6 +17,14 @@ export interface Directive {
   readonly range: SourceRange;
 }
 
+/** The frontend that a file asks for. */
+export interface Syntax {
+  /** The value up to its first space: a reference of an image. */
+  readonly ref: string;
+  /** Where it is asked for; undefined for a file that is a JSON object. */
+  readonly range: SourceRange | undefined;
+}
+
 /** A comment on a line of its own, at any place, also between the lines of one instruction. */
 export interface Comment {
   /** Without `#` and surrounding white space. */
@@ -99,6 +107,7 @@ export interface Dockerfile {
   readonly source: SourceText;
   /** Escapes characters and continues lines. */
   readonly escape: "\\" | "`";
+  readonly syntax: Syntax | undefined;
   readonly directives: readonly Directive[];
   readonly comments: readonly Comment[];
   readonly instructions: readonly InstructionNode[];

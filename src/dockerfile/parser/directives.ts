@@ -1,5 +1,5 @@
 import { leadingSpaces } from "../space.ts";
-import type { Directive, SourceText } from "./ast.ts";
+import type { Directive, SourceText, Syntax } from "./ast.ts";
 import { errorAt, type Line, lineRange, withoutLineEnd } from "./source.ts";
 
 const names: ReadonlySet<string> = new Set(["syntax", "escape", "check"]);
@@ -52,25 +52,22 @@ function directiveOn(line: Line, marker: string): Directive | undefined {
 
 /**
  * The frontend that a build file asks for: `# syntax=…`, for files of other languages also `// syntax=…`
- * or a JSON object with a `syntax` member; a `#!` line may come first. `ref` is the value up to its first space.
+ * or a JSON object with a `syntax` member; a `#!` line may come first.
  */
-export function detectSyntax(
-  lines: readonly Line[],
-  text: string,
-): { ref: string; directive?: Directive } | undefined {
-  const body = lines[0]?.text.startsWith("#!") ? lines.slice(1) : lines;
+export function detectSyntax(lines: readonly Line[], text: string): Syntax | undefined {
+  const first = lines[0]?.text.startsWith("#!") ? 1 : 0;
   for (const marker of ["#", "//"])
-    for (const line of body) {
-      const directive = directiveOn(line, marker);
+    for (let index = first; index < lines.length; index++) {
+      const directive = directiveOn(lines[index]!, marker);
       if (directive === undefined) break;
-      if (directive.name === "syntax") return { ref: firstWord(directive.value), directive };
+      if (directive.name === "syntax") return { ref: firstWord(directive.value), range: directive.range };
     }
-  const value = syntaxMember(text);
-  return value === undefined ? undefined : { ref: value };
+  const ref = syntaxMember(text);
+  return ref === undefined ? undefined : { ref, range: undefined };
 }
 
 function syntaxMember(text: string): string | undefined {
-  if (!text.trimStart().startsWith("{")) return undefined;
+  if (text[leadingSpaces(text)] !== "{") return undefined;
   try {
     const value: unknown = JSON.parse(text);
     const syntax = value instanceof Object && "syntax" in value ? value.syntax : undefined;

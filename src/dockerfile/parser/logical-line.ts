@@ -54,28 +54,27 @@ export function joinLines(
   onComment: (comment: Comment) => void,
 ): LogicalLine {
   const first = lines[index]!;
-  const pieces: Piece[] = [];
-  const parts: string[] = [];
-  let length = 0;
-  let hasEmptyLine = false;
-  const add = (line: Line, column: number): boolean => {
-    const text = withoutLineEnd(line.text).slice(column);
-    const kept = withoutContinuation(text, escapeToken);
-    pieces.push({ offset: length, line: line.number, column });
-    parts.push(kept ?? text);
-    length += (kept ?? text).length;
-    return kept !== undefined;
-  };
   const column = leadingSpaces(first.text);
+  const whole = withoutLineEnd(first.text).slice(column);
+  const begun = withoutContinuation(whole, escapeToken);
+  const pieces: Piece[] = [{ offset: 0, line: first.number, column }];
+  let text = begun ?? whole;
   let last = first;
-  for (let open = add(first, column); open && last.number < lines.length; ) {
+  let hasEmptyLine = false;
+  for (let open = begun !== undefined; open && last.number < lines.length; ) {
     last = lines[last.number]!;
     if (isComment(last.text)) onComment(commentOn(last));
     else if (trimSpace(last.text) === "") hasEmptyLine = true;
-    else open = add(last, 0);
+    else {
+      const more = withoutLineEnd(last.text);
+      const kept = withoutContinuation(more, escapeToken);
+      pieces.push({ offset: text.length, line: last.number, column: 0 });
+      text += kept ?? more;
+      open = kept !== undefined;
+    }
   }
   const range = { start: { line: first.number, column }, end: endOfLine(last) };
-  return { text: parts.join(""), pieces, first, last, range, hasEmptyLine };
+  return { text, pieces, first, last, range, hasEmptyLine };
 }
 
 /** The line without its continuation character, or undefined when it has none. */

@@ -6,7 +6,7 @@ import { BuildError, type SourceRange } from "../../core/index.ts";
 import { shownWarnings } from "../lint/index.ts";
 import { planStages, readStages } from "../stages/index.ts";
 import type { InstructionNode } from "./ast.ts";
-import { detectSyntax, parseDockerfile, printDockerfile, textAt } from "./index.ts";
+import { parseDockerfile, printDockerfile, textAt } from "./index.ts";
 
 const folder = new URL("../golden/", import.meta.url);
 
@@ -133,10 +133,10 @@ test("directives end at the first line that is none", () => {
 });
 
 test("syntax is detected in other languages too", () => {
-  assert.equal(detectSyntax("# syntax=a/b:1 extra\nFROM x")?.ref, "a/b:1");
-  assert.equal(detectSyntax("#!/usr/bin/env x\n// syntax = c\n")?.ref, "c");
-  assert.equal(detectSyntax('{"syntax": "d", "x": 1}')?.ref, "d");
-  assert.equal(detectSyntax("FROM x\n# syntax=a\n"), undefined);
+  assert.equal(parseDockerfile("# syntax=a/b:1 extra\nFROM x").syntax?.ref, "a/b:1");
+  assert.equal(parseDockerfile("#!/usr/bin/env x\n// syntax = c\n").syntax?.ref, "c");
+  assert.equal(parseDockerfile('{"syntax": "d", "x": 1}').syntax?.ref, "d");
+  assert.equal(parseDockerfile("FROM x\n# syntax=a\n").syntax, undefined);
 });
 
 test("an escape character behind another does not continue the line", () => {

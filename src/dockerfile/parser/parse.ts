@@ -1,8 +1,18 @@
 import type { SourceRange } from "../../core/index.ts";
 import { trimSpace } from "../space.ts";
 import { readArguments } from "./arguments.ts";
-import type { Comment, Dockerfile, Flag, Heredoc, InstructionNode, ParseWarning, SourceText } from "./ast.ts";
-import { detectSyntax as detectSyntaxIn, readDirectives } from "./directives.ts";
+import type {
+  ArgumentForm,
+  Comment,
+  Dockerfile,
+  Flag,
+  Heredoc,
+  InstructionNode,
+  ParseWarning,
+  SourceText,
+  Word,
+} from "./ast.ts";
+import { detectSyntax, readDirectives } from "./directives.ts";
 import { heredocOperators, readHeredoc } from "./heredoc.ts";
 import {
   commentOn,
@@ -52,20 +62,8 @@ export function parseDockerfile(content: Uint8Array | string, name = "Dockerfile
     throw errorAt(source, lineRange(lines.at(-1)!), "invalid-argument", "file with no instructions", {
       hint: "a Dockerfile begins with FROM",
     });
-  return { source, escape: escapeToken, directives, comments, instructions, warnings };
-}
-
-/** The frontend that a file asks for by `# syntax=…` (or `//`, or JSON), before anything else is parsed. */
-export function detectSyntax(
-  content: Uint8Array | string,
-): { ref: string; value: string; range?: SourceRange } | undefined {
-  const { source, lines } = decodeSource(content, "Dockerfile");
-  const found = detectSyntaxIn(lines, source.text);
-  if (found === undefined) return undefined;
-  const { ref, directive } = found;
-  return directive === undefined
-    ? { ref, value: ref }
-    : { ref, value: directive.value, range: directive.range };
+  const syntax = detectSyntax(lines, source.text);
+  return { source, escape: escapeToken, syntax, directives, comments, instructions, warnings };
 }
 
 interface Surroundings {
@@ -80,7 +78,7 @@ interface ReadInstruction {
   readonly node: InstructionNode;
   readonly next: number;
   /** Where to warn of an empty continuation line: BuildKit names the line that ends the instruction. */
-  readonly emptyLine?: SourceRange;
+  readonly emptyLine: SourceRange | undefined;
 }
 
 function readInstruction(around: Surroundings, index: number): ReadInstruction {
@@ -88,13 +86,19 @@ function readInstruction(around: Surroundings, index: number): ReadInstruction {
   const line = joinLines(lines, index, escapeToken, (comment) => comments.push(comment));
   const node = nodeOf(source, line, escapeToken, 0, line.text.length, above);
   const { heredocs, last, next } = readHeredocs(source, lines, line, node);
-  const range = { start: line.range.start, end: endOfLine(last) };
-  const trigger = node.trigger === undefined ? {} : { trigger: { ...node.trigger, heredocs } };
-  return {
-    node: { ...node, ...trigger, heredocs, range },
-    next,
-    ...(line.hasEmptyLine ? { emptyLine: lineRange(line.last) } : {}),
-  };
+  node.heredocs = heredocs;
+  if (node.trigger !== undefined) node.trigger.heredocs = heredocs;
+  node.range = { start: line.range.start, end: endOfLine(last) };
+  return { node, next, emptyLine: line.hasEmptyLine ? lineRange(line.last) : undefined };
+}
+
+/** A node whose here-documents have yet to be read. */
+interface OpenNode extends InstructionNode {
+  form: ArgumentForm;
+  words: readonly Word[];
+  heredocs: readonly Heredoc[];
+  range: SourceRange;
+  trigger?: OpenNode;
 }
 
 /** Reads the instruction in `line.text[start, end)`: the whole line, or what stands behind ONBUILD. */
@@ -105,13 +109,15 @@ function nodeOf(
   start: number,
   end: number,
   comments: readonly string[],
-): InstructionNode {
+): OpenNode {
   const split = splitInstruction(line.text, start, end, escapeToken);
   const keyword = split.name.text.toUpperCase();
-  const base = {
+  const node: OpenNode = {
     name: wordOf(line, split.name),
     keyword,
     flags: split.flags.map((span) => flagOf(line, span)),
+    form: "none",
+    words: [],
     heredocs: [],
     line: line.text.slice(start, end),
     rest: wordOf(line, split.rest),
@@ -120,13 +126,15 @@ function nodeOf(
   };
   if (keyword === "ONBUILD" && split.rest.text !== "") {
     if (isOnbuild(split.rest)) throw chainedOnbuild(source, line);
-    const trigger = nodeOf(source, line, escapeToken, split.rest.start, split.rest.end, []);
-    return { ...base, form: "none", words: [], trigger };
+    node.trigger = nodeOf(source, line, escapeToken, split.rest.start, split.rest.end, []);
+    return node;
   }
   const read = readArguments(keyword, split.rest, escapeToken);
   if ("problem" in read)
     throw errorAt(source, rangeOf(line, read.at.start, read.at.end), "invalid-argument", read.problem);
-  return { ...base, form: read.form, words: read.words.map((span) => wordOf(line, span)) };
+  node.form = read.form;
+  node.words = read.words.map((span) => wordOf(line, span));
+  return node;
 }
 
 /** Refused before its trigger is read, because a long chain would go deep. */

@@ -92,14 +92,18 @@ function linesThatAreNotUtf8(content: Uint8Array): Set<number> {
 
 /** `text` without its line end. */
 export function withoutLineEnd(text: string): string {
+  return text.slice(0, lengthWithoutLineEnd(text));
+}
+
+function lengthWithoutLineEnd(text: string): number {
   let end = text.length;
   while (end > 0 && (text[end - 1] === "\n" || text[end - 1] === "\r")) end--;
-  return text.slice(0, end);
+  return end;
 }
 
 /** Where the line's text ends, before its line end. */
 export function endOfLine(line: Line): Position {
-  return { line: line.number, column: withoutLineEnd(line.text).length };
+  return { line: line.number, column: lengthWithoutLineEnd(line.text) };
 }
 
 /** A whole line without its line end. */

@@ -1,9 +1,6 @@
 import { isSpace } from "../space.ts";
 import { type Span, trimmedSpan } from "./logical-line.ts";
 
-/** What separates words where quotes mean nothing. Other white space of Unicode does not. */
-const separators = /[\t\v\f\r ]+/g;
-
 /** An instruction's name, flags and the rest. */
 export interface SplitInstruction {
   readonly name: Span;
@@ -19,7 +16,9 @@ export function splitInstruction(
   escapeToken: string,
 ): SplitInstruction {
   const line = trimmedSpan(text, start, end);
-  const [name = line, args] = splitOnSpace(line, 2);
+  const pieces = splitOnSpace(line, 2);
+  const name = pieces[0]!;
+  const args = pieces[1];
   if (args === undefined) return { name, flags: [], rest: { text: "", start: line.end, end: line.end } };
   const { flags, next } = readFlags(text, args.start, args.end, escapeToken);
   return { name, flags, rest: trimmedSpan(text, next, args.end) };
@@ -27,17 +26,22 @@ export function splitInstruction(
 
 /** Splits at runs of blanks, into at most `limit` pieces. */
 export function splitOnSpace(span: Span, limit = Number.POSITIVE_INFINITY): Span[] {
+  const { text } = span;
   const pieces: Span[] = [];
   let from = 0;
-  separators.lastIndex = 0;
-  while (pieces.length + 1 < limit) {
-    const match = separators.exec(span.text);
-    if (match === null) break;
-    pieces.push(part(span, from, match.index));
-    from = separators.lastIndex;
+  for (let at = 0; at < text.length && pieces.length + 1 < limit; at++) {
+    if (!isBlank(text.charCodeAt(at))) continue;
+    pieces.push(part(span, from, at));
+    while (isBlank(text.charCodeAt(at + 1))) at++;
+    from = at + 1;
   }
-  pieces.push(part(span, from, span.text.length));
+  pieces.push(part(span, from, text.length));
   return pieces;
+}
+
+/** What separates words where quotes mean nothing. Other white space of Unicode does not, nor does a line end. */
+function isBlank(code: number): boolean {
+  return code === 32 || code === 9 || (code >= 11 && code <= 13);
 }
 
 /** A part of a span whose text is the source's. */

@@ -21,12 +21,17 @@ interface Reader {
 /** `${` can nest as deeply as a line is long; deeper than this is no Dockerfile but an attack on the stack. */
 const maxDepth = 200;
 
+/** What can mean anything but itself, with either escape character. */
+const special = /[$'"\\`]/;
+const none: ReadonlySet<string> = new Set();
+
 /**
  * Expands variables and removes quotes and escapes, as a shell does in one word: `$name`, `${name}`, and
  * `${name…}` with `:-` `-` `:+` `+` `:?` `?` `#` `##` `%` `%%` `/` `//`. White space is kept. Throws
  * `invalid-argument` for bad syntax and for `?`.
  */
 export function expandWord(text: string, variables: Variables, options: ExpandOptions = {}): Expansion {
+  if (!special.test(text)) return { text, matched: none, unmatched: none };
   const reader = readerOf(text, variables, options, false);
   const result = run(reader, options.rawEscapes ?? false);
   return { text: result.text, matched: reader.matched, unmatched: reader.unmatched };
