@@ -1,6 +1,6 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from "node:fs";
+import { mkdirSync, rmSync, statSync, utimesSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { type Digest, fromHex, hexOf, isDigest, replaceFile } from "../core/index.ts";
+import { type Digest, fromHex, hexOf, isDigest, namesIn, readIfPresent, replaceFile } from "../core/index.ts";
 import { lock } from "../names/index.ts";
 import type { CacheRecord, KeyStore } from "../solver/index.ts";
 
@@ -38,7 +38,7 @@ export function openKeyStore(root: string): FileKeyStore {
   return {
     async get(key) {
       const file = fileOf("records", key);
-      const record = parseRecord(readIfThere(file));
+      const record = parseRecord(readIfPresent(file));
       if (record !== undefined) touch(file);
       return record;
     },
@@ -46,7 +46,7 @@ export function openKeyStore(root: string): FileKeyStore {
       writeAtomically(fileOf("records", key), JSON.stringify(record));
     },
     async getAlias(key) {
-      const target = readIfThere(fileOf("aliases", key));
+      const target = readIfPresent(fileOf("aliases", key));
       return isDigest(target) ? target : undefined;
     },
     async putAlias(key, target) {
@@ -62,37 +62,28 @@ export function openKeyStore(root: string): FileKeyStore {
     },
     *list() {
       for (const { key, file } of filesOf(root, "records")) {
-        const record = parseRecord(readIfThere(file));
+        const record = parseRecord(readIfPresent(file));
         const lastUsed = statSync(file, { throwIfNoEntry: false })?.mtimeMs;
         if (record !== undefined && lastUsed !== undefined) yield { key, record, lastUsed };
       }
     },
     *damaged() {
       for (const { file } of filesOf(root, "records"))
-        if (parseRecord(readIfThere(file)) === undefined) yield file;
-      for (const { file } of filesOf(root, "aliases")) if (!isDigest(readIfThere(file))) yield file;
+        if (parseRecord(readIfPresent(file)) === undefined) yield file;
+      for (const { file } of filesOf(root, "aliases")) if (!isDigest(readIfPresent(file))) yield file;
     },
     remove(key) {
       rmSync(fileOf("records", key), { force: true });
     },
     sweepAliases() {
       for (const { file } of filesOf(root, "aliases")) {
-        const target = readIfThere(file);
+        const target = readIfPresent(file);
         const record = isDigest(target) ? fileOf("records", target) : undefined;
         if (record === undefined || statSync(record, { throwIfNoEntry: false }) === undefined)
           rmSync(file, { force: true });
       }
     },
   };
-}
-
-function readIfThere(file: string): string | undefined {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
-  }
 }
 
 function parseRecord(text: string | undefined): CacheRecord | undefined {
@@ -107,11 +98,11 @@ function parseRecord(text: string | undefined): CacheRecord | undefined {
 
 function writeAtomically(file: string, text: string): void {
   try {
-    replaceFile(file, text, 0o600);
+    replaceFile(file, text, { mode: 0o600 });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    replaceFile(file, text, 0o600);
+    replaceFile(file, text, { mode: 0o600 });
   }
 }
 
@@ -130,13 +121,4 @@ function* filesOf(root: string, kind: string): Iterable<{ key: Digest; file: str
     for (const name of namesIn(join(root, "cache", kind, shard)))
       if (/^[0-9a-f]{64}$/.test(name))
         yield { key: fromHex(name), file: join(root, "cache", kind, shard, name) };
-}
-
-function namesIn(directory: string): readonly string[] {
-  try {
-    return readdirSync(directory);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw error;
-  }
 }

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { BuildError } from "../core/index.ts";
+import { BuildError, foreignText } from "../core/index.ts";
 import {
   authsOf,
   dockerConfigFile,
@@ -187,7 +187,7 @@ function runHelper(
         // Helpers tell errors on stdout; this is the text that they agreed on.
         if (action !== "store" && /credentials not found/i.test(stdout)) return resolve(undefined);
         const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
-        const said = stdout.trim().slice(0, 300);
+        const said = foreignText(stdout);
         const reason = missing
           ? "it is not installed"
           : said && action !== "get"

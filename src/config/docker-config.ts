@@ -1,7 +1,6 @@
-import { randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { BuildError } from "../core/index.ts";
+import { BuildError, replaceFile } from "../core/index.ts";
 
 type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -63,13 +62,10 @@ export function helperFor(
 /** Replaces the file by one that only its owner can read. A link to it stays a link. */
 export function writeDockerConfig(file: string, config: DockerConfig): void {
   const target = realFile(file);
-  const temporary = `${target}.${randomBytes(6).toString("hex")}.tmp`;
   try {
     mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
-    writeFileSync(temporary, `${JSON.stringify(config, null, "\t")}\n`, { mode: 0o600, flag: "wx" });
-    renameSync(temporary, target);
+    replaceFile(target, `${JSON.stringify(config, null, "\t")}\n`, { mode: 0o600 });
   } catch (cause) {
-    rmSync(temporary, { force: true });
     throw new BuildError("failed-precondition", `Docker's configuration ${file} cannot be written`, {
       hint: "set DOCKER_CONFIG to a directory of your own",
       cause,

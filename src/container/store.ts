@@ -1,9 +1,9 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { BuildError, nearest } from "../core/index.ts";
+import { BuildError, namesIn, nearest, replaceFile } from "../core/index.ts";
 import { type HeldLock, lock, tryLock } from "../names/index.ts";
 import { randomName } from "./random-name.ts";
 import type { Container, ContainerState } from "./types.ts";
@@ -52,7 +52,8 @@ export function openContainers(root: string): ContainerStore {
 
   const store: ContainerStore = {
     list: () =>
-      idsIn(base)
+      namesIn(base)
+        .filter((name) => /^[0-9a-f]{64}$/.test(name))
         .flatMap((id) => readJson<Container>(join(base, id, "config.json")) ?? [])
         .sort((a, b) => b.created - a.created),
     find(text) {
@@ -104,7 +105,7 @@ export function openContainers(root: string): ContainerStore {
       };
     },
     setState: (container, state) =>
-      replaceFile(join(directory(container), "state.json"), JSON.stringify(state)),
+      replaceFile(join(directory(container), "state.json"), JSON.stringify(state), { mode: 0o600 }),
     async occupy(container) {
       // Whoever only looks holds the lock for an instant.
       for (let attempt = 0; attempt < occupyAttempts; attempt++) {
@@ -138,27 +139,12 @@ export function openContainers(root: string): ContainerStore {
   return store;
 }
 
-function idsIn(base: string): readonly string[] {
-  try {
-    return readdirSync(base).filter((name) => /^[0-9a-f]{64}$/.test(name));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw error;
-  }
-}
-
 function readJson<T>(file: string): T | undefined {
   try {
     return JSON.parse(readFileSync(file, "utf8"));
   } catch {
     return undefined; // being removed, or damaged by a power failure
   }
-}
-
-function replaceFile(file: string, text: string): void {
-  const temporary = `${file}.${randomBytes(4).toString("hex")}.tmp`;
-  writeFileSync(temporary, text, { mode: 0o600 });
-  renameSync(temporary, file);
 }
 
 function refuseName(name: string, all: readonly Container[]): void {

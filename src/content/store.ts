@@ -4,7 +4,6 @@ import {
   createReadStream,
   mkdirSync,
   openSync,
-  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -22,6 +21,7 @@ import {
   digestOf,
   fromHex,
   hexOf,
+  namesIn,
   verified,
 } from "../core/index.ts";
 import type { Blob, ContentStore } from "./types.ts";
@@ -211,14 +211,5 @@ async function syncFile(file: string): Promise<void> {
     }
   } catch (error) {
     if (!isMissing(error)) throw error;
-  }
-}
-
-function namesIn(directory: string): readonly string[] {
-  try {
-    return readdirSync(directory);
-  } catch (error) {
-    if (isMissing(error)) return [];
-    throw error;
   }
 }

@@ -144,3 +144,11 @@ function codeOfErrno(code: string | undefined): ErrorCode {
       return "internal";
   }
 }
+
+/** What another program or a server says, fit to stand in a message: one line, no control characters, no novel. */
+export function foreignText(text: string): string {
+  return text
+    .replace(/\p{Cc}+/gu, " ")
+    .trim()
+    .slice(0, 500);
+}

@@ -11,6 +11,7 @@ export * from "./events.ts";
 export * from "./file-time.ts";
 export * from "./git-reference.ts";
 export * as goText from "./go-text.ts";
+export * from "./if-present.ts";
 export * from "./ignore.ts";
 export type * from "./image-config.ts";
 export * from "./nearest.ts";

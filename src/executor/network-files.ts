@@ -37,11 +37,11 @@ export function hostsFile(
  * namespace servers on loopback addresses cannot be reached, so they are left out.
  */
 export function resolvConf(sharesHostNetwork: boolean): string {
-  const own = readIfPresent(hostResolvConf);
+  const own = textOfHost(hostResolvConf);
   if (sharesHostNetwork && nameservers(own).length > 0) return own;
   const servers = nameservers(own);
   const stubbed = servers.length === 1 && servers[0] === resolvedStub;
-  return withoutLoopback(stubbed ? readIfPresent(resolvedConf) : own);
+  return withoutLoopback(stubbed ? textOfHost(resolvedConf) : own);
 }
 
 /** A resolv.conf with another name server; search domains and options stay. */
@@ -50,7 +50,7 @@ export function withNameserver(text: string, server: string): string {
   return `${[...kept, `nameserver ${server}`].join("\n")}\n`;
 }
 
-function readIfPresent(path: string): string {
+function textOfHost(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch {

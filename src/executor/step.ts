@@ -1,6 +1,5 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { BuildError } from "../core/index.ts";
+import { BuildError, readIfPresent } from "../core/index.ts";
 import { findTool, type Stacking } from "../stacking/index.ts";
 import { cgroupParentOf } from "./cgroup-parent.ts";
 import { type CgroupMode, hasUnifiedHierarchy } from "./host.ts";
@@ -96,7 +95,7 @@ export async function prepareStep(
     ...(isolated?.kind === "slirp4netns"
       ? { slirp: { socket: join(step.path, slirpSocket), ports: process.ports ?? [] } }
       : {}),
-    runtimeLog: () => readIfPresent(log),
+    runtimeLog: () => readIfPresent(log) ?? "",
     finish() {
       setting?.finish();
       setImmediate(state.removeStep, step.path);
@@ -193,14 +192,6 @@ function runtimeCommand(host: Host, at: RuntimeCall): string[] {
     at.bundle,
     at.id,
   ];
-}
-
-function readIfPresent(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
 }
 
 function tooManyLayers(count: number): BuildError {

@@ -1,4 +1,5 @@
-import { lstatSync } from "node:fs";
+import { lstatSync, mkdirSync } from "node:fs";
+import { dirname } from "node:path";
 import type { ContentStore } from "../content/index.ts";
 import {
   BuildError,
@@ -99,7 +100,7 @@ async function exportArchive(
   content: ContentStore,
   options: ExportOptions,
 ): Promise<void> {
-  const { replaceFile, saveArchive, writeLayout } = await import("../image/archive/index.ts");
+  const { replaceFileWith, saveArchive, writeLayout } = await import("../image/archive/index.ts");
   const images = [{ target, names }];
   const { dest: given = "-" } = output;
   const dest = destination(given, options);
@@ -112,7 +113,8 @@ async function exportArchive(
   if (given === "-") await toStdout(archive, options);
   else {
     checkFile(dest, given);
-    await replaceFile(dest, archive);
+    mkdirSync(dirname(dest), { recursive: true });
+    await replaceFileWith(dest, archive);
   }
 }
 

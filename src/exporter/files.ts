@@ -1,7 +1,6 @@
-import { randomBytes } from "node:crypto";
-import { createReadStream, mkdirSync, renameSync, rmSync } from "node:fs";
+import { createReadStream, mkdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { BuildError, type BytePath, formatPlatform, textOf } from "../core/index.ts";
+import { BuildError, type BytePath, formatPlatform, replaceFileBy, textOf } from "../core/index.ts";
 import type { Rootfs } from "../snapshot/index.ts";
 import { type ExportSource, platformDirectory } from "./commit.ts";
 import { checkFile, destination, type ExportOptions, type ExportStores, toStdout } from "./destination.ts";
@@ -60,15 +59,17 @@ async function exportTar(
   options: ExportOptions,
 ): Promise<readonly string[]> {
   const dest = destination(shown, options);
-  const toStream = shown === "-";
-  if (!toStream) checkFile(dest, shown);
-  const file = toStream ? stores.content.temporary() : `${dest}.${randomBytes(6).toString("hex")}.tmp`;
+  const { writeRootfsTar } = await import("./rootfs-tar.ts");
+  if (shown !== "-") {
+    checkFile(dest, shown);
+    mkdirSync(dirname(dest), { recursive: true });
+    await replaceFileBy(dest, (temporary) => writeRootfsTar(trees, temporary, options.signal));
+    return [];
+  }
+  const file = stores.content.temporary();
   try {
-    if (!toStream) mkdirSync(dirname(dest), { recursive: true });
-    const { writeRootfsTar } = await import("./rootfs-tar.ts");
     await writeRootfsTar(trees, file, options.signal);
-    if (toStream) await toStdout(createReadStream(file), options);
-    else renameSync(file, dest);
+    await toStdout(createReadStream(file), options);
   } finally {
     rmSync(file, { force: true });
   }

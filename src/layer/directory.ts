@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { BuildError, digestOfFields, hexOf } from "../core/index.ts";
+import { BuildError, digestOfFields, hexOf, readIfPresent } from "../core/index.ts";
 import type { LayerId, LayerSource } from "../snapshot/index.ts";
 import type { Stacking } from "../stacking/index.ts";
 import { bootId, type LayerFiles, type StoredRecord } from "./layer-files.ts";
@@ -81,10 +81,10 @@ export async function adoptDirectory(
   from: string,
   target: string,
   id: LayerId,
-  { files, unsynced }: Pick<Store, "files" | "unsynced">,
+  { unsynced }: Pick<Store, "unsynced">,
   stacking: Stacking,
 ): Promise<boolean> {
-  if (isComplete(target, files)) return false;
+  if (isComplete(target)) return false;
   return publish(from, target, id, unsynced, stacking);
 }
 
@@ -96,7 +96,7 @@ async function makeDirectory(
   stacking: Stacking,
   make: (temporary: string) => Promise<void>,
 ): Promise<string> {
-  if (isComplete(target, files)) return target;
+  if (isComplete(target)) return target;
   // A directory of ours around it: one that is somebody else's, or that nobody may write to, cannot be renamed into the trash.
   const around = files.temporary();
   mkdirSync(around, { recursive: true, mode: 0o700 });
@@ -104,11 +104,11 @@ async function makeDirectory(
   try {
     await make(temporary);
     if (existsSync(target)) {
-      if (isComplete(target, files)) return target; // another process was quicker
+      if (isComplete(target)) return target; // another process was quicker
       files.discard(target);
     }
     const isOurs = await publish(temporary, target, id, unsynced, stacking);
-    if (!isOurs && !isComplete(target, files))
+    if (!isOurs && !isComplete(target))
       throw new BuildError("internal", `${target}: another process keeps making it`);
     return target;
   } finally {
@@ -133,6 +133,6 @@ async function publish(
 }
 
 /** An unpacked directory that a power failure may have cut short is not worth having. */
-function isComplete(target: string, files: LayerFiles): boolean {
-  return existsSync(target) && (files.text(`${target}.boot`) ?? bootId()) === bootId();
+function isComplete(target: string): boolean {
+  return existsSync(target) && (readIfPresent(`${target}.boot`) ?? bootId()) === bootId();
 }

@@ -4,10 +4,17 @@
  * id: after a power failure it is worth nothing, and is treated as missing.
  */
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { BytePath, CompressionAlgorithm, Digest } from "../core/index.ts";
-import { hexOf } from "../core/index.ts";
+import {
+  type BytePath,
+  type CompressionAlgorithm,
+  type Digest,
+  hexOf,
+  namesIn,
+  readIfPresent,
+  replaceFile,
+} from "../core/index.ts";
 import type { LayerId, LayerRecord } from "../snapshot/index.ts";
 
 /** A record as it lies on disk. */
@@ -35,9 +42,8 @@ export interface LayerFiles {
   /** Which layer or compressed blob was made for a diffID. */
   memo(diffId: Digest, kind: MemoKind): string | undefined;
   remember(diffId: Digest, kind: MemoKind, value: string): void;
-  text(file: string): string | undefined;
   /** What lies in a layer's directory. */
-  names(id: LayerId): string[];
+  names(id: LayerId): readonly string[];
   /** Files that say that a directory form has not been synced. */
   bootMarkers(id: LayerId): string[];
   /** Moves a file or directory out of the way; the sweep deletes it later. */
@@ -74,16 +80,12 @@ export function openLayerFiles(root: string): LayerFiles {
   const memoFile = (diffId: Digest, kind: MemoKind) =>
     join(diffs, kind === "" ? hexOf(diffId) : `${hexOf(diffId)}.${kind}`);
 
-  function replace(file: string, text: string): void {
-    const temporary = `${file}.${randomBytes(6).toString("hex")}`;
-    writeFileSync(temporary, text, { mode: 0o600 });
-    renameSync(temporary, file);
-  }
+  const replace = (file: string, text: string) => replaceFile(file, text, { mode: 0o600 });
 
   return {
     directory,
     read(id) {
-      const text = textIn(directory(id, "record.json"));
+      const text = readIfPresent(directory(id, "record.json"));
       const record = text === undefined ? undefined : parseRecord(text);
       if (record === undefined || record.id !== id) return undefined;
       return record.unsynced === undefined || record.unsynced === bootId() ? record : undefined;
@@ -100,12 +102,11 @@ export function openLayerFiles(root: string): LayerFiles {
       renameSync(prepared, directory(record.id));
     },
     list: () => namesIn(layers).filter((name) => idPattern.test(name)),
-    memo: (diffId, kind) => textIn(memoFile(diffId, kind)),
+    memo: (diffId, kind) => readIfPresent(memoFile(diffId, kind)),
     remember(diffId, kind, value) {
       mkdirSync(diffs, { recursive: true, mode: 0o700 });
       replace(memoFile(diffId, kind), value);
     },
-    text: textIn,
     names: (id) => namesIn(directory(id)),
     bootMarkers: (id) =>
       namesIn(directory(id))
@@ -129,24 +130,6 @@ function parseRecord(text: string): StoredRecord | undefined {
     return record.version === 1 ? record : undefined;
   } catch {
     return undefined; // cut short by a power failure
-  }
-}
-
-function textIn(file: string): string | undefined {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
-  }
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw error;
   }
 }
 

@@ -1,7 +1,7 @@
 import { renameSync, rmSync, statSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import type { ContentStore } from "../content/index.ts";
-import { BuildError, type Digest } from "../core/index.ts";
+import { BuildError, type Digest, replaceFileBy } from "../core/index.ts";
 import {
   createRootfs,
   type LayerId,
@@ -93,23 +93,16 @@ export function openLayerStore(content: ContentStore): LayerStore {
   }
 
   async function rebuildIndex(found: StoredRecord, source: LayerSource): Promise<void> {
-    const indexFile = `${source.index}.${freshId()}`;
-    try {
-      if (source.content.kind === "directory")
-        await runLayerTask("indexDirectory", { root: source.content.path, indexFile });
-      else
-        await runLayerTask("indexTar", {
-          file: source.content.path,
-          indexFile,
-          options: {
-            refuseDevices: found.refuseDevices === true,
-            ...(found.moved === undefined ? {} : { moved: new Map(found.moved) }),
-          },
-        });
-      renameSync(indexFile, source.index);
-    } finally {
-      rmSync(indexFile, { force: true });
-    }
+    const { content } = source;
+    const options = {
+      refuseDevices: found.refuseDevices === true,
+      ...(found.moved === undefined ? {} : { moved: new Map(found.moved) }),
+    };
+    await replaceFileBy(source.index, (indexFile) =>
+      content.kind === "directory"
+        ? runLayerTask("indexDirectory", { root: content.path, indexFile })
+        : runLayerTask("indexTar", { file: content.path, indexFile, options }),
+    );
   }
 
   async function view(id: LayerId): Promise<LayerView> {

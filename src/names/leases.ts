@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { appendFileSync, closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { appendFileSync, closeSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { BuildError } from "../core/index.ts";
+import { BuildError, namesIn } from "../core/index.ts";
 import { tryFlock } from "../sys/index.ts";
 import { lock } from "./locks.ts";
 
@@ -104,7 +104,7 @@ export async function withLeases<T>(
 function liveItems(root: string): Leased {
   const items = new Set<LeaseItem>();
   let since = Number.POSITIVE_INFINITY;
-  for (const name of leaseFiles(root)) {
+  for (const name of namesIn(join(root, "leases"))) {
     const file = join(root, "leases", name);
     let descriptor: number;
     try {
@@ -126,13 +126,4 @@ function liveItems(root: string): Leased {
     }
   }
   return { items, since };
-}
-
-function leaseFiles(root: string): readonly string[] {
-  try {
-    return readdirSync(join(root, "leases"));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw error;
-  }
 }

@@ -1,15 +1,4 @@
-import { randomBytes } from "node:crypto";
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import {
   BuildError,
@@ -19,9 +8,12 @@ import {
   formatReference,
   hexOf,
   isDigest,
+  namesIn,
   nearest,
   parseReference,
   type Reference,
+  readIfPresent,
+  replaceFile,
   repositoryOf,
 } from "../core/index.ts";
 import { lock } from "./locks.ts";
@@ -172,14 +164,8 @@ function notFound(text: string, records: readonly ImageRecord[]): BuildError {
 }
 
 function readRecord(file: string): ImageRecord | undefined {
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
-  }
-  return parseRecord(text);
+  const text = readIfPresent(file);
+  return text === undefined ? undefined : parseRecord(text);
 }
 
 function parseRecord(text: string): ImageRecord | undefined {
@@ -194,24 +180,11 @@ function parseRecord(text: string): ImageRecord | undefined {
 
 function writeRecord(file: string, record: ImageRecord): void {
   mkdirSync(join(file, ".."), { recursive: true, mode: 0o700 });
-  const temporary = `${file}.${randomBytes(6).toString("hex")}.tmp`;
-  const descriptor = openSync(temporary, "wx", 0o600);
-  try {
-    writeSync(descriptor, `${JSON.stringify(record)}\n`);
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
-  renameSync(temporary, file);
+  replaceFile(file, `${JSON.stringify(record)}\n`, { mode: 0o600, durable: true });
 }
 
 function recordFiles(directory: string): readonly string[] {
-  try {
-    return readdirSync(directory)
-      .filter((name) => name.endsWith(".json"))
-      .map((name) => join(directory, name));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw error;
-  }
+  return namesIn(directory)
+    .filter((name) => name.endsWith(".json"))
+    .map((name) => join(directory, name));
 }

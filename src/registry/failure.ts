@@ -1,4 +1,4 @@
-import { BuildError, type Bytes, collect, type ErrorCode } from "../core/index.ts";
+import { BuildError, type Bytes, collect, type ErrorCode, foreignText } from "../core/index.ts";
 import type { HttpResponse } from "./response.ts";
 
 /** More of an error's text than anyone will read. */
@@ -61,18 +61,13 @@ async function registryMessage(response: HttpResponse): Promise<string> {
     if (!Array.isArray(errors)) return "";
     const parts = errors.slice(0, 3).map((error: { code?: unknown; message?: unknown } | null) => {
       const message = error?.message || error?.code;
-      return typeof message === "string" ? printable(message) : "";
+      return typeof message === "string" ? foreignText(message) : "";
     });
     const joined = parts.filter((part) => part !== "").join(", ");
     return joined === "" ? "" : `: ${joined}`;
   } catch {
     return "";
   }
-}
-
-/** A registry's words go to terminals: no control characters, no novels. */
-function printable(text: string): string {
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ").slice(0, 300);
 }
 
 /** An error of the network, in the user's terms. */

@@ -1,13 +1,4 @@
-import { randomBytes } from "node:crypto";
-import {
-  createReadStream,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-} from "node:fs";
+import { createReadStream, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import type { ContentStore } from "../content/index.ts";
@@ -19,6 +10,7 @@ import {
   isDigest,
   parseReference,
   replaceFile,
+  replaceFileBy,
 } from "../core/index.ts";
 import { type Image, type ImageConfig, imageFromSnapshot, imageRecordOf } from "../image/index.ts";
 import type { LayerStore } from "../layer/index.ts";
@@ -122,17 +114,16 @@ async function rootfsTar(
   if (!options.refresh && existsSync(file)) return { file, cached: true };
   mkdirSync(directory, { recursive: true });
   const held = await lock(`${file}.lock`, "exclusive", options.signal);
-  const temporary = `${file}.${randomBytes(6).toString("hex")}.tmp`;
   try {
     if (!options.refresh && existsSync(file)) return { file, cached: true };
     removeLeftOvers(file);
-    if (recipe.kind === "busybox") await makeBusybox(temporary, tools);
-    else await makeDebian(recipe, sources, temporary, tools);
-    rmSync(`${file}.digest`, { force: true });
-    renameSync(temporary, file);
+    await replaceFileBy(file, async (temporary) => {
+      if (recipe.kind === "busybox") await makeBusybox(temporary, tools);
+      else await makeDebian(recipe, sources, temporary, tools);
+      rmSync(`${file}.digest`, { force: true });
+    });
     return { file, cached: false };
   } finally {
-    rmSync(temporary, { force: true });
     held.release();
   }
 }

@@ -1,6 +1,7 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { crc32 } from "node:zlib";
+import { replaceFile } from "../core/index.ts";
 
 /** What a file must still be for its digest to be believed. Times in milliseconds, with fractions. */
 export interface FileIdentity {
@@ -115,13 +116,11 @@ function writeRecords(file: string, old: Buffer, used: ReadonlySet<number>, adde
   const header = Buffer.alloc(headerSize);
   header.write(magic, "latin1");
   header.writeUInt32LE(crc32(records), magic.length);
-  const temporary = `${file}.${process.pid}.${Math.random().toString(36).slice(2)}`;
   try {
     mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(temporary, Buffer.concat([header, records]));
-    renameSync(temporary, file);
+    replaceFile(file, Buffer.concat([header, records]));
   } catch {
-    rmSync(temporary, { force: true });
+    // The next build hashes the files again.
   }
 }
 

@@ -1,7 +1,7 @@
 import { mkdirSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { namesIn } from "../core/index.ts";
 import { tryLock } from "../names/index.ts";
-import { namesIn } from "./trash.ts";
 import { treeSize } from "./tree-size.ts";
 
 export interface CacheMountPruning {

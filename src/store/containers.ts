@@ -1,9 +1,8 @@
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { type Digest, isDigest } from "../core/index.ts";
+import { type Digest, isDigest, namesIn } from "../core/index.ts";
 import { tryLock } from "../names/index.ts";
 import { mentionedIn } from "./references.ts";
-import { namesIn } from "./trash.ts";
 
 /** What a container needs of the store; it is kept below `containers/`, a directory each. */
 export interface ContainerNeeds {

@@ -2,12 +2,11 @@ import { createHash } from "node:crypto";
 import { lstatSync, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { familiarReference, fsPath, parseReference } from "../core/index.ts";
+import { familiarReference, fsPath, namesIn, parseReference } from "../core/index.ts";
 import type { ImageRecord } from "../names/index.ts";
 import { type LayerEntry, type LayerRecord, loadIndex, openView } from "../snapshot/index.ts";
 import type { Store } from "./open.ts";
 import { contentsOf, mentionedIn } from "./references.ts";
-import { namesIn } from "./trash.ts";
 
 /** One thing that is wrong. */
 export interface Finding {

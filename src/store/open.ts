@@ -116,7 +116,7 @@ function createStore(root: string): void {
 }
 
 function writeFormat(root: string): void {
-  replaceFile(join(root, "format"), `${currentFormat}\n`, 0o600);
+  replaceFile(join(root, "format"), `${currentFormat}\n`, { mode: 0o600 });
 }
 
 function newerFormat(root: string, format: number): BuildError {

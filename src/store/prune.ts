@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { StoredRecord } from "../cache/index.ts";
-import { type Digest, hexOf } from "../core/index.ts";
+import { type Digest, hexOf, namesIn } from "../core/index.ts";
 import { type ImageRecord, type Leased, lock, withLeases } from "../names/index.ts";
 import type { LayerId } from "../snapshot/index.ts";
 import { pruneCacheMounts } from "./cache-mounts.ts";
@@ -11,7 +11,7 @@ import { pruneFetched } from "./fetched.ts";
 import { createKept, type Kept } from "./kept.ts";
 import type { Store } from "./open.ts";
 import { mentionedIn } from "./references.ts";
-import { namesIn, sweepLeftovers, sweepLogs, sweepTrash } from "./trash.ts";
+import { sweepLeftovers, sweepLogs, sweepTrash } from "./trash.ts";
 
 export interface PruneOptions {
   /**

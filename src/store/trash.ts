@@ -1,5 +1,6 @@
-import { readdirSync, rmSync, statSync } from "node:fs";
+import { rmSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { namesIn } from "../core/index.ts";
 
 /** A temporary file that nobody has changed for this long belongs to a process that is dead. */
 const staleAfter = 60 * 60 * 1000;
@@ -47,19 +48,5 @@ export function sweepLogs(root: string, now: number = Date.now()): void {
     const file = join(root, "logs", name);
     const written = statSync(file, { throwIfNoEntry: false })?.mtimeMs;
     if (written !== undefined && now - written > logsAreKept) rmSync(file, { force: true });
-  }
-}
-
-/** Entries of a directory; none where there is no directory. */
-export function namesIn(directory: string): readonly string[] {
-  try {
-    return readdirSync(directory);
-  } catch (error) {
-    if (
-      (error as NodeJS.ErrnoException).code === "ENOENT" ||
-      (error as NodeJS.ErrnoException).code === "ENOTDIR"
-    )
-      return [];
-    throw error;
   }
 }

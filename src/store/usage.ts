@@ -1,11 +1,10 @@
 import { join } from "node:path";
-import type { Digest } from "../core/index.ts";
+import { type Digest, namesIn } from "../core/index.ts";
 import { withLeases } from "../names/index.ts";
 import type { LayerId } from "../snapshot/index.ts";
 import type { Store } from "./open.ts";
 import { prune } from "./prune.ts";
 import { contentsOf, mentionedIn } from "./references.ts";
-import { namesIn } from "./trash.ts";
 import { treeSize } from "./tree-size.ts";
 
 /** One layer with every form that it has on disk. Sizes in bytes. */

@@ -1,7 +1,7 @@
-import { chmodSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { realpathSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type CheckResult, checkBuild, hasNoEntrypoint } from "../../build/index.ts";
-import { BuildError } from "../../core/index.ts";
+import { BuildError, replaceFile } from "../../core/index.ts";
 import { type Advice, adviceFor, type Fix, fixDockerfile, shownAdvice } from "../../dockerfile/index.ts";
 import { adviceText } from "../advice-text.ts";
 import { checkErrorText, checkJson, checkText } from "../call-text.ts";
@@ -101,7 +101,7 @@ async function mend(call: Call, first: Checked): Promise<Checked> {
     const { text, fixes } = fixesFor(checked);
     if (fixes.length === 0) break;
     done.push(...fixes);
-    replaceFile(path, text);
+    rewrite(path, text);
     checked = await check(call);
   }
   const lines = done.map(({ rule, line }) => ` - ${rule} (line ${line})\n`);
@@ -128,15 +128,10 @@ function fixesFor({ result, advice }: Checked): { text: string; fixes: readonly 
   return fixDockerfile(context, [...warnings, ...advice]);
 }
 
-/** Replaces the file whole or not at all; its mode stays. */
-function replaceFile(path: string, text: string): void {
-  const temporary = `${path}.${process.pid}.tmp`;
+function rewrite(path: string, text: string): void {
   try {
-    writeFileSync(temporary, text);
-    chmodSync(temporary, statSync(path).mode & 0o7777);
-    renameSync(temporary, path);
+    replaceFile(path, text, { mode: statSync(path).mode & 0o7777 });
   } catch (error) {
-    rmSync(temporary, { force: true });
     throw cannotWrite(path, error);
   }
 }

@@ -1,7 +1,11 @@
-import { createWriteStream, renameSync, rmSync } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import { BuildError } from "../../core/index.ts";
-import { type ArchiveFormat, type ArchiveImage, saveArchive } from "../../image/archive/index.ts";
+import {
+  type ArchiveFormat,
+  type ArchiveImage,
+  replaceFileWith,
+  saveArchive,
+} from "../../image/archive/index.ts";
 import { readRecord } from "../../image/index.ts";
 import { openLease } from "../../names/index.ts";
 import type { Store } from "../../store/index.ts";
@@ -76,12 +80,9 @@ async function writeFile(
   path: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const temporary = `${path}.${process.pid}.tmp`;
   try {
-    await pipeline(archive, createWriteStream(temporary));
-    renameSync(temporary, path);
+    await replaceFileWith(path, archive);
   } catch (error) {
-    rmSync(temporary, { force: true });
     throw signal.aborted ? error : cannotWrite(path, error);
   }
 }

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { statSync } from "node:fs";
 import { pipeline } from "node:stream/promises";
-import { BuildError, hostPlatform, platformMatches } from "../../core/index.ts";
+import { BuildError, foreignText, hostPlatform, platformMatches } from "../../core/index.ts";
 import { saveArchive } from "../../image/archive/index.ts";
 import { counted } from "./counted.ts";
 import type { LocalEngine } from "./types.ts";
@@ -84,7 +84,7 @@ async function run(
     throw error.code === "ENOENT" ? noClient(address) : error;
   });
   if (code === 0) return stdout;
-  const message = stderr.replace(/\p{Cc}+/gu, " ").trim();
+  const message = foreignText(stderr);
   throw new BuildError(
     "failed-precondition",
     `containerd at ${address}: ${message || `ctr exited with ${code}`}`,

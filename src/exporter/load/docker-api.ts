@@ -1,7 +1,7 @@
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { BuildError, type Bytes, collect } from "../../core/index.ts";
+import { BuildError, type Bytes, collect, foreignText } from "../../core/index.ts";
 import { counted } from "./counted.ts";
 import type { DockerEndpoint, TlsFiles } from "./docker-endpoint.ts";
 
@@ -121,7 +121,7 @@ function checkStream(text: string, endpoint: DockerEndpoint): void {
   for (const line of text.split("\n")) {
     const json = line.trim() === "" ? undefined : (parse(line, endpoint) as { error?: unknown });
     if (typeof json?.error === "string")
-      throw new BuildError("failed-precondition", `Docker at ${endpoint.name}: ${printable(json.error)}`);
+      throw new BuildError("failed-precondition", `Docker at ${endpoint.name}: ${foreignText(json.error)}`);
   }
 }
 
@@ -135,12 +135,8 @@ function failure(endpoint: DockerEndpoint, status: number, text: string): BuildE
   }
   return new BuildError(
     status >= 500 ? "unavailable" : "failed-precondition",
-    `Docker at ${endpoint.name}: ${printable(message)}`,
+    `Docker at ${endpoint.name}: ${foreignText(message)}`,
   );
-}
-
-function printable(text: string): string {
-  return text.replace(/\p{Cc}+/gu, " ").slice(0, 500);
 }
 
 /** Nobody listens there, or not to us. */

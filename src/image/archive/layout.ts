@@ -1,9 +1,8 @@
-import { randomBytes } from "node:crypto";
-import { mkdirSync, renameSync, rmSync, statSync } from "node:fs";
-import { open } from "node:fs/promises";
+import { createWriteStream, mkdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { pipeline } from "node:stream/promises";
 import type { ContentStore } from "../../content/index.ts";
-import type { Bytes } from "../../core/index.ts";
+import { type Bytes, replaceFileBy } from "../../core/index.ts";
 import { type ArchiveImage, type Member, membersOf } from "./save.ts";
 
 /**
@@ -20,7 +19,8 @@ export async function writeLayout(
     signal?.throwIfAborted();
     const file = join(directory, member.path);
     if (member.kind === "blob" && statSync(file, { throwIfNoEntry: false })?.size === member.size) continue;
-    await replaceFile(file, dataOf(member, content, signal));
+    mkdirSync(dirname(file), { recursive: true });
+    await replaceFileWith(file, dataOf(member, content, signal));
   }
 }
 
@@ -29,20 +29,7 @@ async function* dataOf(member: Member, content: ContentStore, signal: AbortSigna
   else yield* content.open(member, signal);
 }
 
-/** Writes a file whole under another name, then renames it. Directories are made. */
-export async function replaceFile(path: string, data: Bytes): Promise<void> {
-  mkdirSync(dirname(path), { recursive: true });
-  const temporary = `${path}.${randomBytes(6).toString("hex")}.tmp`;
-  try {
-    const file = await open(temporary, "wx", 0o644);
-    try {
-      for await (const chunk of data) await file.writeFile(chunk);
-    } finally {
-      await file.close();
-    }
-    renameSync(temporary, path);
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw error;
-  }
+/** Writes a file whole or not at all. */
+export function replaceFileWith(file: string, data: Bytes): Promise<void> {
+  return replaceFileBy(file, (temporary) => pipeline(data, createWriteStream(temporary, { flags: "wx" })));
 }

@@ -33,5 +33,5 @@ export function recall(root: string, key: Digest): Download | undefined {
 export function remember(root: string, key: Digest, download: Download): void {
   const file = fileOf(root, key);
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-  replaceFile(file, JSON.stringify(download), 0o600);
+  replaceFile(file, JSON.stringify(download), { mode: 0o600 });
 }
