@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { createSandbox } from "./sandbox.ts";
+import { createSandbox, tool } from "./sandbox.ts";
 
 const sandbox = createSandbox("hostile");
 
@@ -139,5 +139,45 @@ describe("hostile input", () => {
       Dockerfile: "FROM scratch\nADD --checksum=sha256:x https://x/y /\n",
     });
     await refused(["build", later], /Dockerfile:2[\s\S]*>>> ADD/);
+  });
+
+  test("files of the caller that have no end, that nobody writes, or that are none", {
+    timeout: 120_000,
+  }, async () => {
+    const pipe = join(sandbox.directory, "pipe");
+    await tool("mkfifo", [pipe]);
+    const mounts = sandbox.files("mounts", {
+      Dockerfile: "FROM scratch\nADD --checksum=sha256:x https://x/y /\n",
+    });
+    const plain = sandbox.files("plain", { Dockerfile: "FROM scratch\nCOPY Dockerfile /\n" });
+    await refused(["build", mounts, "--secret=id=s,src=/"], /cannot read the secret \/: it is a directory/);
+    await refused(["build", "-f", "/dev/zero", plain], /\/dev\/zero is larger than 4 MiB/);
+    await refused(["build", "-f", pipe, plain], /failed to read dockerfile: .*pipe that nobody writes to/);
+    await refused(["plan", "-f", pipe, plain], /failed to read dockerfile: .*pipe that nobody writes to/);
+    const ignoring = sandbox.files("ignoring", { Dockerfile: "FROM scratch\nCOPY . /\n" });
+    await tool("mkfifo", [join(ignoring, ".dockerignore")]);
+    await refused(["build", ignoring], /failed to read \.dockerignore: it is a pipe that nobody writes to/);
+    await refused(["build", plain, "--build-context", `other=${ignoring}`], /failed to read \.dockerignore/);
+  });
+
+  test("places where nothing can be made", { timeout: 120_000 }, async () => {
+    const plain = sandbox.files("plain", { Dockerfile: "FROM scratch\nCOPY Dockerfile /\n" });
+    await sandbox.ok(["build", plain]);
+    const nowhere = "/proc/x/y";
+    for (const output of [
+      nowhere,
+      `type=tar,dest=${nowhere}/a.tar`,
+      `type=oci,dest=${nowhere}/a.tar`,
+      `type=oci,tar=false,dest=${nowhere}`,
+    ])
+      await refused(["build", "-o", output, plain], /\/proc\/x: no such file or directory/);
+    await refused(["build", "--metadata-file", `${nowhere}/m`, plain], /cannot write \/proc\/x\/y\/m: /);
+    await refused(["build", "--iidfile", `${nowhere}/i`, plain], /cannot write \/proc\/x\/y\/i: /);
+    await refused(["save", "-o", `${nowhere}/s`, "good:1"], /\/proc\/x/);
+    await refused(["images", "--root", nowhere], /the store at \/proc\/x\/y cannot be used/);
+    await refused(
+      ["create", "-v", `${nowhere}:/data`, "good:1", "/x"],
+      /cannot use \/proc\/x\/y as a volume/,
+    );
   });
 });

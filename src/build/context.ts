@@ -1,6 +1,13 @@
-import { closeSync, fstatSync, openSync, readFileSync, readSync, realpathSync, statSync } from "node:fs";
+import { realpathSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { BuildError, createIgnoreMatcher, type IgnoreFile, readIgnoreFile } from "../core/index.ts";
+import {
+  BuildError,
+  createIgnoreMatcher,
+  type IgnoreFile,
+  readFileWithin,
+  readIgnoreFile,
+  toBuildError,
+} from "../core/index.ts";
 import { maxFileSize } from "../dockerfile/index.ts";
 
 /** Where a build takes its files from. */
@@ -49,45 +56,26 @@ function defaultDockerfile(root: string): string {
 /** Reads the Dockerfile; throws with what to do when it is missing, no file, or too large. */
 export function readDockerfile(context: BuildContext): Buffer {
   const { dockerfilePath: path, dockerfileName: name } = context;
-  let descriptor: number;
+  let content: Buffer | undefined;
   try {
-    descriptor = openSync(path, "r");
+    content = readFileWithin(path, maxFileSize);
   } catch (error) {
+    if (error instanceof BuildError)
+      throw new BuildError(error.code, `failed to read dockerfile: ${name}: ${error.message}`);
     throw new BuildError("not-found", `failed to read dockerfile: open ${name}: ${reasonOf(error)}`, {
       cause: error,
       hint: `there is no ${name} in ${context.root}; name the file with -f`,
     });
   }
-  try {
-    const stats = fstatSync(descriptor);
-    if (stats.isDirectory())
-      throw new BuildError("invalid-argument", `failed to read dockerfile: ${name} is a directory`);
-    return readAtMost(descriptor, name);
-  } finally {
-    closeSync(descriptor);
-  }
+  if (content !== undefined) return content;
+  throw new BuildError("invalid-argument", `${name} is larger than ${maxFileSize / 1024 / 1024} MiB`, {
+    hint: "is it the file that was meant? Large content belongs into the build context",
+  });
 }
 
 /** Whether something lies at this path that could be a context directory. */
 export function isDirectory(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
-}
-
-/** Reads to the end, also of pipes (`-f <(…)`), but never more than the limit. */
-function readAtMost(descriptor: number, name: string): Buffer {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for (;;) {
-    const chunk = Buffer.allocUnsafe(64 * 1024);
-    const count = readSync(descriptor, chunk);
-    if (count === 0) return Buffer.concat(chunks, size);
-    size += count;
-    if (size > maxFileSize)
-      throw new BuildError("invalid-argument", `${name} is larger than ${maxFileSize / 1024 / 1024} MiB`, {
-        hint: "is it the file that was meant? Large content belongs into the build context",
-      });
-    chunks.push(chunk.subarray(0, count));
-  }
 }
 
 /** `<Dockerfile>.dockerignore` beside the Dockerfile, else `.dockerignore` of the context. */
@@ -100,16 +88,26 @@ export function readIgnore(context: BuildContext): { size: number; file: IgnoreF
     { path: join(context.root, ".dockerignore"), name: ".dockerignore" },
   ];
   for (const { path, name } of candidates) {
-    try {
-      const bytes = readFileSync(path);
-      const file = readIgnoreFile(bytes, name);
-      createIgnoreMatcher(file); // throws for a bad pattern; only here its line is known
-      return { size: bytes.length, file };
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    }
+    const bytes = readIgnoreBytes(path, name);
+    if (bytes === undefined) continue;
+    const file = readIgnoreFile(bytes, name);
+    createIgnoreMatcher(file); // throws for a bad pattern; only here its line is known
+    return { size: bytes.length, file };
   }
   return undefined;
+}
+
+/** The content of an ignore file; undefined where there is none. */
+export function readIgnoreBytes(path: string, name: string): Buffer | undefined {
+  try {
+    const bytes = readFileWithin(path, maxFileSize);
+    if (bytes !== undefined) return bytes;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    const { code, message } = toBuildError(error);
+    throw new BuildError(code, `failed to read ${name}: ${message}`, { cause: error });
+  }
+  throw new BuildError("invalid-argument", `${name} is larger than ${maxFileSize / 1024 / 1024} MiB`);
 }
 
 function reasonOf(error: unknown): string {

@@ -1,4 +1,4 @@
-import { readFileSync, realpathSync, statSync } from "node:fs";
+import { realpathSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import {
   BuildError,
@@ -12,6 +12,7 @@ import {
 import type { NamedContext } from "../frontend/index.ts";
 import { gitSource, httpSource, type LlbVertex } from "../llb/index.ts";
 import type { Lent } from "../ops/index.ts";
+import { readIgnoreBytes } from "./context.ts";
 import type { Engine } from "./engine.ts";
 
 /** What `--build-context` lends to a build. */
@@ -145,12 +146,8 @@ function onDisk(
 }
 
 function ignoreOf(directory: string): IgnoreFile | undefined {
-  try {
-    return readIgnoreFile(readFileSync(join(directory, ".dockerignore")));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
-  }
+  const bytes = readIgnoreBytes(join(directory, ".dockerignore"), ".dockerignore");
+  return bytes && readIgnoreFile(bytes);
 }
 
 function referenceOf(name: string): string | undefined {

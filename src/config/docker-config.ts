@@ -1,6 +1,6 @@
-import { mkdirSync, readFileSync, realpathSync } from "node:fs";
+import { readFileSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { BuildError, replaceFile } from "../core/index.ts";
+import { BuildError, makeDirectories, replaceFile } from "../core/index.ts";
 
 type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -63,7 +63,7 @@ export function helperFor(
 export function writeDockerConfig(file: string, config: DockerConfig): void {
   const target = realFile(file);
   try {
-    mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
+    makeDirectories(dirname(target), 0o700);
     replaceFile(target, `${JSON.stringify(config, null, "\t")}\n`, { mode: 0o600 });
   } catch (cause) {
     throw new BuildError("failed-precondition", `Docker's configuration ${file} cannot be written`, {

@@ -1,6 +1,6 @@
-import { mkdirSync, realpathSync, statSync } from "node:fs";
+import { realpathSync, statSync } from "node:fs";
 import { normalize } from "node:path";
-import { BuildError } from "../core/index.ts";
+import { BuildError, makeDirectories } from "../core/index.ts";
 
 /** A directory or file of the host that a container sees. */
 export interface Volume {
@@ -32,8 +32,7 @@ export function parseVolume(text: string): Volume {
 /** Resolves links in the source; a directory that is missing is made, as Docker does. */
 export function prepareVolume(volume: Volume): Volume {
   try {
-    if (statSync(volume.source, { throwIfNoEntry: false }) === undefined)
-      mkdirSync(volume.source, { recursive: true });
+    if (statSync(volume.source, { throwIfNoEntry: false }) === undefined) makeDirectories(volume.source);
     return { ...volume, source: realpathSync(volume.source) };
   } catch (error) {
     throw new BuildError(

@@ -15,7 +15,7 @@ import {
   utimesSync,
   writeSync,
 } from "node:fs";
-import { BuildError, type BytePath, fileTime, fsPath, textOf } from "../core/index.ts";
+import { BuildError, type BytePath, fileTime, fsPath, makeDirectories, textOf } from "../core/index.ts";
 import type { FoundEntry, Rootfs } from "../snapshot/index.ts";
 import { forEachEntry, type RootfsOptions } from "./rootfs-tar.ts";
 
@@ -31,7 +31,7 @@ export async function writeDirectory(
   directory: string,
   options: RootfsOptions = {},
 ): Promise<readonly BytePath[]> {
-  mkdirSync(directory, { recursive: true });
+  makeDirectories(directory);
   const skipped: BytePath[] = [];
   const directories: FoundEntry[] = [];
   const timeOf = (entry: FoundEntry) =>

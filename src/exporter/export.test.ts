@@ -122,6 +122,17 @@ test("-o type=image and type=registry take BuildKit's attributes", () => {
       (error) => error instanceof BuildError && error.code === "invalid-argument",
       wrong,
     );
+  for (const type of ["image", "oci", "docker", "registry"])
+    for (const level of ["NaN", "", "-1", "1.5", "0x1", "1e0", " 1", "23", "99999999999999999999"])
+      assert.throws(
+        () => parseOutput(`type=${type},name=a,dest=b,compression=zstd,compression-level=${level}`),
+        {
+          code: "invalid-argument",
+          message: new RegExp(`compression-level=${JSON.stringify(level)} is no level$`),
+          hint: /whole number: 0 to 9 for compression=gzip, 0 to 22 for compression=zstd/,
+        },
+      );
+  assert.throws(() => parseOutput("type=image,compression-level=NaN"), { message: /"NaN" is no level$/ });
 });
 
 test("several platforms are an index: its manifests, annotations and media types", async () => {

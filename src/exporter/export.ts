@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync } from "node:fs";
+import { lstatSync } from "node:fs";
 import { dirname } from "node:path";
 import type { ContentStore } from "../content/index.ts";
 import {
@@ -6,6 +6,7 @@ import {
   type Digest,
   formatReference,
   hostPlatform,
+  makeDirectories,
   parseReference,
   platformMatches,
 } from "../core/index.ts";
@@ -113,7 +114,7 @@ async function exportArchive(
   if (given === "-") await toStdout(archive, options);
   else {
     checkFile(dest, given);
-    mkdirSync(dirname(dest), { recursive: true });
+    makeDirectories(dirname(dest));
     await replaceFileWith(dest, archive);
   }
 }

@@ -1,6 +1,13 @@
-import { createReadStream, mkdirSync, rmSync } from "node:fs";
+import { createReadStream, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { BuildError, type BytePath, formatPlatform, replaceFileBy, textOf } from "../core/index.ts";
+import {
+  BuildError,
+  type BytePath,
+  formatPlatform,
+  makeDirectories,
+  replaceFileBy,
+  textOf,
+} from "../core/index.ts";
 import type { Rootfs } from "../snapshot/index.ts";
 import { type ExportSource, platformDirectory } from "./commit.ts";
 import { checkFile, destination, type ExportOptions, type ExportStores, toStdout } from "./destination.ts";
@@ -62,7 +69,7 @@ async function exportTar(
   const { writeRootfsTar } = await import("./rootfs-tar.ts");
   if (shown !== "-") {
     checkFile(dest, shown);
-    mkdirSync(dirname(dest), { recursive: true });
+    makeDirectories(dirname(dest));
     await replaceFileBy(dest, (temporary) => writeRootfsTar(trees, temporary, options.signal));
     return [];
   }

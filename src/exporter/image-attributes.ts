@@ -125,9 +125,12 @@ function compressionOf(attributes: Attributes): ImageAttributes["compression"] {
 function levelOf(attributes: Attributes, compression: ImageAttributes["compression"]): number | undefined {
   const text = attributes.take("compression-level");
   if (text === undefined) return undefined;
-  if (compression === undefined || compression === "uncompressed")
-    throw attributes.invalid("compression-level needs compression=gzip or compression=zstd");
+  const hint = "a level is a whole number: 0 to 9 for compression=gzip, 0 to 22 for compression=zstd";
   const most = compression === "gzip" ? 9 : 22;
-  if (/^\d+$/.test(text) && Number(text) <= most) return Number(text);
-  throw attributes.invalid(`compression-level=${text} is no level of ${compression}: 0 to ${most}`);
+  if (!/^\d+$/.test(text) || Number(text) > most) {
+    throw attributes.invalid(`compression-level=${JSON.stringify(text)} is no level`, hint);
+  }
+  if (compression === undefined || compression === "uncompressed")
+    throw attributes.invalid("compression-level needs compression=gzip or compression=zstd", hint);
+  return Number(text);
 }

@@ -11,17 +11,18 @@ export async function secretMount(
   mount: ExecMount,
   target: string,
   session: Session,
+  signal: AbortSignal,
 ): Promise<Mount | undefined> {
   const { id, uid, gid, mode, optional } = lentFile(mount.secret, mount);
-  const content = await secretOf(id, optional, session);
+  const content = await secretOf(id, optional, session, signal);
   return content && { type: "secret", content, target, uid, gid, mode: mode & 0o777 };
 }
 
 /** Variables that hold secrets, as `K=V`. One that is missing is empty where the step can do without, as in BuildKit. */
-export async function secretVariables(op: ExecOp, session: Session): Promise<string[]> {
+export async function secretVariables(op: ExecOp, session: Session, signal: AbortSignal): Promise<string[]> {
   const variables: string[] = [];
   for (const { id, name, optional } of op.secretEnv) {
-    const content = await secretOf(id, optional, session);
+    const content = await secretOf(id, optional, session, signal);
     const value = Buffer.from(content ?? "").toString("utf8");
     if (value.includes("\0"))
       throw new BuildError("invalid-argument", `secret ${id}: a variable cannot hold a NUL byte`, {
@@ -32,8 +33,13 @@ export async function secretVariables(op: ExecOp, session: Session): Promise<str
   return variables;
 }
 
-async function secretOf(id: string, optional: boolean, session: Session): Promise<Uint8Array | undefined> {
-  const content = await session.secrets.get(id);
+async function secretOf(
+  id: string,
+  optional: boolean,
+  session: Session,
+  signal: AbortSignal,
+): Promise<Uint8Array | undefined> {
+  const content = await session.secrets.get(id, signal);
   if (content !== undefined) session.mask.add(content);
   else if (!optional)
     throw new BuildError("not-found", `secret ${id}: not found`, {

@@ -85,7 +85,7 @@ async function prepareMount(
         readonly: mount.readonly,
       };
     case "secret":
-      return secretMount(mount, target, dependencies.session);
+      return secretMount(mount, target, dependencies.session, dependencies.context.signal);
     case "ssh": {
       const agent = await agentMount(mount, target, dependencies.session, dependencies.executor);
       if (agent !== undefined) releases.push(agent.release);

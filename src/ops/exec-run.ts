@@ -39,7 +39,7 @@ export async function runStep(
   const upper = executor.createUpper();
   try {
     const lowers = await layers.directories(base, context.signal);
-    const secretEnv = await secretVariables(op, session);
+    const secretEnv = await secretVariables(op, session, context.signal);
     const status = await execute(op, executor, { lowers, upper }, { ...mounts, secretEnv }, log, context);
     log.flush();
     if (emulation.kind !== "none") checkStatus(op, status, log, executor);

@@ -126,7 +126,7 @@ function workOf({ signal, emit, vertex }: JobContext, dependencies: RemoteDepend
     },
     async secret(id) {
       const session = await dependencies.session();
-      const content = await session.secrets.get(id);
+      const content = await session.secrets.get(id, signal);
       mask = session.mask;
       if (content !== undefined) mask.add(content);
       return content === undefined ? undefined : Buffer.from(content);

@@ -1,6 +1,6 @@
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { resolve } from "node:path";
-import { BuildError, toBuildError } from "../core/index.ts";
+import { BuildError, readFileWithinLater, toBuildError } from "../core/index.ts";
 import type { SecretSource, Secrets } from "./types.ts";
 
 /** BuildKit's limit, in bytes. */
@@ -12,12 +12,12 @@ export function openSecrets(sources: Readonly<Record<string, SecretSource>>, cwd
   for (const [id, source] of byId) check(id, source, cwd);
   const read = new Map<string, Promise<Uint8Array>>();
   return {
-    async get(id) {
+    async get(id, signal) {
       const source = byId.get(id);
       if (source === undefined) return undefined;
       let content = read.get(id);
       if (content === undefined) {
-        content = contentOf(id, source, cwd);
+        content = contentOf(id, source, cwd, signal);
         read.set(id, content);
       }
       return content;
@@ -28,25 +28,42 @@ export function openSecrets(sources: Readonly<Record<string, SecretSource>>, cwd
 function check(id: string, source: SecretSource, cwd: string): void {
   if (id === "") throw new BuildError("invalid-argument", "secret missing ID");
   if (typeof source === "function" || "env" in source) return;
-  const stats = withPath(source.file, () => statSync(resolve(cwd, source.file)));
+  let stats: ReturnType<typeof statSync>;
+  try {
+    stats = statSync(resolve(cwd, source.file));
+  } catch (error) {
+    throw unreadable(source.file, error);
+  }
   if (stats.isDirectory())
-    throw new BuildError("invalid-argument", `secret ${id}: ${source.file} is a directory`);
+    throw new BuildError("invalid-argument", `cannot read the secret ${source.file}: it is a directory`);
   checkSize(id, stats.size);
 }
 
-async function contentOf(id: string, source: SecretSource, cwd: string): Promise<Uint8Array> {
-  const content = await read(source, cwd);
-  checkSize(id, content.length);
-  return content;
+async function contentOf(
+  id: string,
+  source: SecretSource,
+  cwd: string,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
+  const content = await read(source, cwd, signal);
+  checkSize(id, content?.length ?? Number.POSITIVE_INFINITY);
+  return content!;
 }
 
-async function read(source: SecretSource, cwd: string): Promise<Uint8Array> {
+/** Undefined for a file of more than the limit. */
+async function read(
+  source: SecretSource,
+  cwd: string,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array | undefined> {
   if (typeof source === "function") {
     const content = await source();
     return typeof content === "string" ? Buffer.from(content) : content;
   }
   if ("env" in source) return Buffer.from(process.env[source.env] ?? "");
-  return withPath(source.file, () => readFileSync(resolve(cwd, source.file)));
+  return readFileWithinLater(resolve(cwd, source.file), largest, signal).catch((error: unknown) => {
+    throw unreadable(source.file, error);
+  });
 }
 
 function checkSize(id: string, size: number): void {
@@ -54,11 +71,7 @@ function checkSize(id: string, size: number): void {
     throw new BuildError("invalid-argument", `secret ${id} too big. max size ${largest / 1024}KiB`);
 }
 
-function withPath<T>(path: string, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    const { code, message } = toBuildError(error);
-    throw new BuildError(code, `cannot read the secret ${path}: ${message}`, { cause: error });
-  }
+function unreadable(path: string, error: unknown): BuildError {
+  const { code, message } = toBuildError(error);
+  return new BuildError(code, `cannot read the secret ${path}: ${message}`, { cause: error });
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -67,11 +68,35 @@ test("secrets come from files, variables and functions, which are called once", 
 test("what cannot be lent is said at once", async () => {
   const open = (file: string) => () => openSession({ cwd: directory, secrets: { a: { file } } });
   assert.throws(open("missing"), { code: "not-found", message: /secret missing: .*no such file/ });
-  assert.throws(open("."), { message: /is a directory/ });
+  assert.throws(open("."), { message: "cannot read the secret .: it is a directory" });
   writeFileSync(join(directory, "large"), Buffer.alloc(500 * 1024 + 1));
   assert.throws(open("large"), { message: "secret a too big. max size 500KiB" });
   const { secrets } = openSession({ secrets: { a: () => Buffer.alloc(500 * 1024 + 1) } });
   await assert.rejects(secrets.get("a"), { message: "secret a too big. max size 500KiB" });
+});
+
+test("what has no size: a device without end is too big, a pipe is read, one that nobody writes to is said", async () => {
+  const pipe = join(directory, "pipe");
+  execFileSync("mkfifo", [pipe]);
+  const lent = () => openSession({ secrets: { zero: { file: "/dev/zero" }, pipe: { file: pipe } } }).secrets;
+  await assert.rejects(lent().get("zero"), { message: "secret zero too big. max size 500KiB" });
+  await assert.rejects(lent().get("pipe"), {
+    code: "failed-precondition",
+    message: `cannot read the secret ${pipe}: it is a pipe that nobody writes to`,
+  });
+  const held = openSync(pipe, "r+");
+  try {
+    const content = lent().get("pipe");
+    writeSync(held, "written");
+    setTimeout(() => closeSync(held), 50);
+    assert.equal(String(await content), "written");
+  } catch (error) {
+    closeSync(held);
+    throw error;
+  }
+  assert.throws(() => openSession({ ssh: { default: { paths: ["/dev/zero"] } } }), {
+    message: "failed to parse /dev/zero: it is too large to be a private key",
+  });
 });
 
 test("an agent is a socket or keys, and there", () => {

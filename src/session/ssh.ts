@@ -1,11 +1,14 @@
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { createConnection, type Socket } from "node:net";
 import { resolve } from "node:path";
 import type { Duplex } from "node:stream";
-import { BuildError, toBuildError } from "../core/index.ts";
+import { BuildError, readFileWithin, toBuildError } from "../core/index.ts";
 import { connectToKeys, restricted } from "./ssh-agent.ts";
 import { parseSshKey, type SshKey } from "./ssh-key.ts";
 import type { SshAgents, SshSource } from "./types.ts";
+
+/** Bytes; private keys have some thousand. */
+const largestKey = 1024 * 1024;
 
 type Connect = () => Promise<Duplex>;
 
@@ -53,7 +56,9 @@ function isSocket(place: string, path: string): boolean {
 }
 
 function readKey(place: string, path: string): string {
-  return reading(path, () => readFileSync(place, "latin1"));
+  const content = reading(path, () => readFileWithin(place, largestKey));
+  if (content !== undefined) return content.toString("latin1");
+  throw new BuildError("invalid-argument", `failed to parse ${path}: it is too large to be a private key`);
 }
 
 function reading<T>(path: string, work: () => T): T {

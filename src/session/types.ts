@@ -11,8 +11,11 @@ export interface Session {
 
 /** Where secrets come from. */
 export interface Secrets {
-  /** The content, or undefined when there is no such secret. The same one every time it is asked for. */
-  get(id: string): Promise<Uint8Array | undefined>;
+  /**
+   * The content, or undefined when there is no such secret. The same one every time it is asked for. `signal` ends the wait for a
+   * pipe.
+   */
+  get(id: string, signal?: AbortSignal): Promise<Uint8Array | undefined>;
 }
 
 /** SSH agents that steps may talk to. */

@@ -1,4 +1,4 @@
-import { createReadStream, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { createReadStream, existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import type { ContentStore } from "../content/index.ts";
@@ -8,6 +8,7 @@ import {
   formatReference,
   hostPlatform,
   isDigest,
+  makeDirectories,
   parseReference,
   replaceFile,
   replaceFileBy,
@@ -112,7 +113,7 @@ async function rootfsTar(
   const sources = recipe.kind === "debian" ? await sourcesFor(recipe.suite, tools) : [];
   const file = join(directory, `${recipeKey(recipe, sources)}.tar`);
   if (!options.refresh && existsSync(file)) return { file, cached: true };
-  mkdirSync(directory, { recursive: true });
+  makeDirectories(directory);
   const held = await lock(`${file}.lock`, "exclusive", options.signal);
   try {
     if (!options.refresh && existsSync(file)) return { file, cached: true };

@@ -1,9 +1,9 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, statSync } from "node:fs";
 import { homedir } from "node:os";
-import { dirname, isAbsolute, join, resolve } from "node:path";
+import { isAbsolute, join, resolve } from "node:path";
 import { type FileKeyStore, openKeyStore } from "../cache/index.ts";
 import { type ContentStore, openContentStore } from "../content/index.ts";
-import { BuildError, replaceFile, toBuildError } from "../core/index.ts";
+import { BuildError, makeDirectories, replaceFile, toBuildError } from "../core/index.ts";
 import { type LayerStore, openLayerStore } from "../layer/index.ts";
 import { type NameStore, openNameStore } from "../names/index.ts";
 
@@ -91,21 +91,8 @@ function readFormat(root: string): number | undefined {
   });
 }
 
-/** One by one: Node's own recursion never ends where a filesystem (procfs) says that a parent is not there. */
-function makeDirectories(path: string, parentIsMade = false): void {
-  try {
-    mkdirSync(path, { mode: 0o700 });
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "EEXIST") return;
-    if (code !== "ENOENT" || parentIsMade || dirname(path) === path) throw error;
-    makeDirectories(dirname(path));
-    makeDirectories(path, true);
-  }
-}
-
 function createStore(root: string): void {
-  makeDirectories(root);
+  makeDirectories(root, 0o700);
   // Another process may be at the same point: its format file, finished or not, is no stranger.
   const strangers = readdirSync(root).filter((name) => !name.startsWith("format") && name !== "lost+found");
   if (strangers.length > 0 && readFormat(root) === undefined)

@@ -1,7 +1,6 @@
-import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { type ContainerOptions, parsePublished, parseVolume, type Volume } from "../../container/index.ts";
-import { BuildError, toBuildError } from "../../core/index.ts";
+import { BuildError, readFileWithin, toBuildError } from "../../core/index.ts";
 import type { Call, Flag } from "../command.ts";
 import { rootFlag } from "./common.ts";
 
@@ -118,14 +117,19 @@ function networkOption(call: Call): Partial<ContainerOptions> {
   return { network };
 }
 
+/** Bytes; no process is given more variables than half of that. */
+const largestEnvFile = 4 * 1024 * 1024;
+
 /** As docker reads it: blank lines and comments are skipped, a name alone passes on the caller's value. */
 function readEnvFile(file: string): string[] {
   let text: string;
   try {
-    text = readFileSync(file, "utf8");
+    const content = readFileWithin(file, largestEnvFile);
+    if (content === undefined) throw new BuildError("invalid-argument", "it has more than 4 MiB");
+    text = content.toString();
   } catch (error) {
     const { code, message } = toBuildError(error);
-    throw new BuildError(code, `--env-file: ${message}`, { cause: error });
+    throw new BuildError(code, `--env-file ${file}: ${message}`, { cause: error });
   }
   return text
     .replace(/^\ufeff/, "")

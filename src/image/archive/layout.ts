@@ -1,8 +1,8 @@
-import { createWriteStream, mkdirSync, statSync } from "node:fs";
+import { createWriteStream, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { ContentStore } from "../../content/index.ts";
-import { type Bytes, replaceFileBy } from "../../core/index.ts";
+import { type Bytes, makeDirectories, replaceFileBy } from "../../core/index.ts";
 import { type ArchiveImage, type Member, membersOf } from "./save.ts";
 
 /**
@@ -19,7 +19,7 @@ export async function writeLayout(
     signal?.throwIfAborted();
     const file = join(directory, member.path);
     if (member.kind === "blob" && statSync(file, { throwIfNoEntry: false })?.size === member.size) continue;
-    mkdirSync(dirname(file), { recursive: true });
+    makeDirectories(dirname(file));
     await replaceFileWith(file, dataOf(member, content, signal));
   }
 }
