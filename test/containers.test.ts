@@ -84,6 +84,30 @@ describe("containers", { skip: isRoot ? false : "needs root" }, () => {
     assert.match(detached.stdout, /^[0-9a-f]{64}\n$/);
   });
 
+  test("limits, memory mounts, exposed ports and the file for the id", async () => {
+    const file = join(sandbox.directory, "cid");
+    const flags = ["--cidfile", file, "--ulimit", "nofile=100:200", "--shm-size=5m", "--tmpfs", "/t:size=1m"];
+    const script = "ulimit -Sn; ulimit -Hn; df -k /dev/shm /t | awk 'NR > 1 { print $2, $6 }'";
+    const { stdout } = await ok(["run", ...flags, "--expose", "81/udp", "busybox", "sh", "-c", script]);
+    assert.equal(stdout, "100\n200\n5120 /dev/shm\n1024 /t\n");
+    const id = readFileSync(file, "utf8");
+    const [inspected] = JSON.parse((await ok(["inspect", id])).stdout);
+    assert.deepEqual(Object.keys(inspected.Config.ExposedPorts), ["81/udp"]);
+    assert.deepEqual(inspected.HostConfig.Ulimits, [{ Name: "nofile", Soft: 100, Hard: 200 }]);
+    assert.equal((await ok(["ps", "-q", "--no-trunc", "--last", "1"])).stdout, `${id}\n`);
+    const again = await run(["run", "--cidfile", file, "busybox", "true"]);
+    assert.match(again.stderr, /^ERROR: container ID file found/);
+    for (const wrong of [
+      ["--tmpfs", "t"],
+      ["--tmpfs", "/t:uid=1"],
+      ["--expose", "1:2"],
+      ["--pull", "often"],
+    ])
+      assert.equal((await run(["run", ...wrong, "busybox", "true"])).code, 125, wrong.join(" "));
+    const never = await run(["run", "--pull=never", "nosuch"]);
+    assert.match(never.stderr, /^ERROR: no image "nosuch" in the store, and --pull=never/);
+  });
+
   test("two at once answer over HTTP, each on its own port and its own network", async () => {
     const [one, two] = [await freePort(), await freePort()];
     const { stdout } = await ok(["run", "-d", "--name", "one", "-p", `${one}:8080`, ...serving("first")]);

@@ -76,3 +76,89 @@ test("mistakes are named, with what was probably meant", () => {
   assert.equal(message(["--sbom=false", "."]), "accepted");
   assert.match(message(["--squash", "."]), /^--squash is not supported: layers are kept/);
 });
+
+test("every flag of docker run is carried out or refused with a reason, each name and letter once", async () => {
+  const { command: run } = await import("./commands/run.ts");
+  for (const key of ["name", "short"] as const) {
+    const words = run.flags.map((flag) => flag[key]).filter((word) => word !== undefined);
+    assert.deepEqual(words, [...new Set(words)]);
+  }
+  const refusal = (...words: string[]): string => {
+    try {
+      parseCall(run, [...words, "image"]);
+    } catch (error) {
+      return (error as BuildError).message;
+    }
+    return "accepted";
+  };
+  assert.match(refusal("--cpus", "2"), /^--cpus is not supported: containers have no limits/);
+  assert.match(refusal("-m", "1g"), /^--memory is not supported: /);
+  assert.match(refusal("--dns=192.0.2.1"), /^--dns is not supported: the name servers are the machine's/);
+  assert.match(refusal("--read-only"), /^--read-only is not supported: /);
+  assert.equal(refusal("--no-healthcheck", "--restart=no", "--privileged=false"), "accepted");
+  const docker = [
+    ...[
+      "add-host",
+      "attach",
+      "cap-add",
+      "cap-drop",
+      "cgroup-parent",
+      "cidfile",
+      "cpu-shares",
+      "cpus",
+      "detach",
+    ],
+    ...[
+      "device",
+      "dns",
+      "entrypoint",
+      "env",
+      "env-file",
+      "expose",
+      "gpus",
+      "group-add",
+      "health-cmd",
+      "hostname",
+    ],
+    ...[
+      "init",
+      "interactive",
+      "ip",
+      "ipc",
+      "isolation",
+      "label",
+      "link",
+      "log-driver",
+      "mac-address",
+      "memory",
+    ],
+    ...[
+      "mount",
+      "name",
+      "network",
+      "network-alias",
+      "pid",
+      "pids-limit",
+      "platform",
+      "privileged",
+      "publish",
+    ],
+    ...["publish-all", "pull", "quiet", "read-only", "restart", "rm", "runtime", "security-opt", "shm-size"],
+    ...[
+      "sig-proxy",
+      "stop-signal",
+      "stop-timeout",
+      "storage-opt",
+      "sysctl",
+      "tmpfs",
+      "tty",
+      "ulimit",
+      "user",
+    ],
+    ...["userns", "uts", "volume", "volumes-from", "workdir"],
+  ];
+  assert.deepEqual(
+    docker.filter((name) => !run.flags.some((flag) => flag.name === name)),
+    [],
+  );
+});

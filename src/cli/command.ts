@@ -67,7 +67,7 @@ export function parseCall(command: Command, argv: readonly string[]): Call {
   };
   const takeValue = (shown: string): string => {
     const next = rest.shift();
-    if (next === undefined) throw usageError(command, `flag needs an argument: ${shown}`);
+    if (next === undefined) throw new UsageError(command, `flag needs an argument: ${shown}`);
     return next;
   };
 
@@ -108,7 +108,7 @@ function parseShort(
   for (let at = 1; at < word.length; at++) {
     const letter = word[at] as string;
     const flag = command.flags.find((candidate) => candidate.short === letter);
-    if (flag === undefined) throw usageError(command, `unknown shorthand flag: '${letter}' in ${word}`);
+    if (flag === undefined) throw new UsageError(command, `unknown shorthand flag: '${letter}' in ${word}`);
     if (flag.value === undefined) {
       store(flag, "true");
       continue;
@@ -122,7 +122,7 @@ function parseShort(
 function switchValue(command: Command, name: string, inline: string | undefined): string {
   if (inline === undefined || /^(true|t|1)$/i.test(inline)) return "true";
   if (/^(false|f|0)$/i.test(inline)) return "false";
-  throw usageError(command, `invalid argument ${JSON.stringify(inline)} for "--${name}": true or false`);
+  throw new UsageError(command, `invalid argument ${JSON.stringify(inline)} for "--${name}": true or false`);
 }
 
 function checkCount(command: Command, args: readonly string[]): void {
@@ -134,9 +134,10 @@ function checkCount(command: Command, args: readonly string[]): void {
       : args.length < minArgs
         ? `at least ${minArgs}`
         : `at most ${maxArgs}`;
-  throw usageError(
+  throw new UsageError(
     command,
     `"stagewright ${command.name}" requires ${count} argument${count.endsWith(" 1") ? "" : "s"}`,
+    { exitCode: wrongCount },
   );
 }
 
@@ -145,24 +146,29 @@ function unknownFlag(command: Command, name: string): BuildError {
     name,
     command.flags.map((flag) => flag.name),
   );
-  return usageError(
+  return new UsageError(
     command,
     `unknown flag: --${name}`,
-    near === undefined ? undefined : `did you mean --${near}?`,
+    near === undefined ? {} : { hint: `did you mean --${near}?` },
   );
 }
+
+/** Exit codes of calls that make no sense: docker has one for flags and another for the number of arguments. */
+const wrongFlag = 125;
+const wrongCount = 1;
 
 /** The command was called in a way that makes no sense; shown with its usage. */
 export class UsageError extends BuildError {
   readonly command: Pick<Command, "name" | "usage">;
+  readonly exitCode: number;
 
-  constructor(command: Pick<Command, "name" | "usage">, message: string, hint?: string) {
+  constructor(
+    command: Pick<Command, "name" | "usage">,
+    message: string,
+    { hint, exitCode = wrongFlag }: { readonly hint?: string | undefined; readonly exitCode?: number } = {},
+  ) {
     super("invalid-argument", message, { hint });
     this.command = command;
+    this.exitCode = exitCode;
   }
-}
-
-/** An error about how the command was called. */
-function usageError(command: Command, message: string, hint?: string): BuildError {
-  return new UsageError(command, message, hint);
 }

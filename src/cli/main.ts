@@ -3,12 +3,10 @@ import { constants } from "node:os";
 import { BuildError, nearest, toBuildError } from "../core/index.ts";
 import { type Command, parseCall, UsageError } from "./command.ts";
 import { commandGroups, commandTable } from "./command-table.ts";
+import { adviceForDockerCommand, adviceForGlobalFlag } from "./docker-words.ts";
 import { errorText } from "./error-text.ts";
 import { commandHelp, groupHelp, overview } from "./help.ts";
 import { interruptedBy } from "./interruption.ts";
-
-/** Exit code for a call that makes no sense, as docker has it. */
-const usageExitCode = 125;
 
 /**
  * The command line. Sets the process's exit code and lets it end by itself, so that what was written is out.
@@ -94,9 +92,7 @@ async function findCommand(argv: readonly string[]): Promise<{ command: Command;
   }
   const [first = "", second = ""] = argv;
   if (first.startsWith("-"))
-    throw new BuildError("invalid-argument", `unknown flag: ${first}`, {
-      hint: "flags come behind the command: stagewright COMMAND [OPTIONS]; see 'stagewright --help'",
-    });
+    throw new BuildError("invalid-argument", `unknown flag: ${first}`, { hint: adviceForGlobalFlag(first) });
   const isGroup = commandGroups.has(first);
   const unknown = isGroup ? `${first} ${second}` : first;
   const group = isGroup ? `${first} ` : "";
@@ -104,9 +100,10 @@ async function findCommand(argv: readonly string[]): Promise<{ command: Command;
     .filter((name) => name.startsWith(group))
     .map((name) => name.slice(group.length));
   const near = nearest(isGroup ? second : first, words);
+  const guess =
+    near === undefined ? `see 'stagewright ${group}--help'` : `did you mean 'stagewright ${group}${near}'?`;
   throw new BuildError("invalid-argument", `${unknown} is not a stagewright command`, {
-    hint:
-      near === undefined ? `see 'stagewright ${group}--help'` : `did you mean 'stagewright ${group}${near}'?`,
+    hint: adviceForDockerCommand(argv) ?? guess,
   });
 }
 
@@ -116,7 +113,7 @@ function report(error: BuildError, failureCode = 1): number {
   if (error instanceof UsageError) {
     const { name, usage } = error.command;
     process.stderr.write(`\nUsage: stagewright ${name} ${usage}\nSee 'stagewright ${name} --help'.\n`);
-    return usageExitCode;
+    return error.exitCode;
   }
   const signal = interruptedBy();
   if (signal !== undefined || error.code === "canceled") return 128 + constants.signals[signal ?? "SIGINT"];

@@ -5,7 +5,7 @@ import { publishExposed } from "./ports.ts";
 import { parseSignal } from "./signals.ts";
 import type { ContainerStore } from "./store.ts";
 import type { Container } from "./types.ts";
-import { prepareVolume, type Volume } from "./volume.ts";
+import { prepareVolume, type Tmpfs, type Volume } from "./volume.ts";
 
 /** The image that a container is made of. */
 export interface ContainerImage {
@@ -33,7 +33,11 @@ export interface ContainerOptions {
   readonly extraHosts?: Container["extraHosts"];
   readonly ports?: readonly PublishedPort[];
   readonly publishAll?: boolean;
+  /** What the container listens on beside what the image says: `8080/tcp`. */
+  readonly expose?: readonly string[];
   readonly volumes?: readonly Volume[];
+  readonly tmpfs?: readonly Tmpfs[];
+  readonly ulimits?: NonNullable<Container["ulimits"]>;
   readonly labels?: Readonly<Record<string, string>>;
   readonly interactive?: boolean;
   readonly tty?: boolean;
@@ -56,7 +60,7 @@ export async function createContainer(
   options: ContainerOptions,
 ): Promise<Container> {
   const { config } = image;
-  const exposed = Object.keys(config.ExposedPorts ?? {});
+  const exposed = [...new Set([...Object.keys(config.ExposedPorts ?? {}), ...(options.expose ?? [])])];
   const published = [...(options.ports ?? []), ...(options.publishAll ? publishExposed(exposed) : [])];
   const init: readonly Volume[] =
     options.init === undefined ? [] : [{ source: options.init, target: initTarget, readonly: true }];
@@ -76,6 +80,8 @@ export async function createContainer(
     ports: published,
     exposed,
     volumes: [...(options.volumes ?? []).map(prepareVolume), ...init],
+    tmpfs: options.tmpfs ?? [],
+    ulimits: options.ulimits ?? [],
     labels: { ...config.Labels, ...options.labels },
     tty: options.tty === true,
     interactive: options.interactive === true,

@@ -10,4 +10,4 @@ export { parseSignal } from "./signals.ts";
 export { killContainer, signalContainer, stopContainer, waitForContainer } from "./stop.ts";
 export { type ContainerStore, openContainers } from "./store.ts";
 export type { Container, ContainerState } from "./types.ts";
-export { parseVolume, type Volume } from "./volume.ts";
+export { parseTmpfs, parseVolume, type Tmpfs, type Volume } from "./volume.ts";

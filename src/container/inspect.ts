@@ -1,5 +1,6 @@
 import { hostnameOf } from "./run.ts";
 import type { Container, ContainerState } from "./types.ts";
+import type { Tmpfs } from "./volume.ts";
 
 /** What `docker container inspect` prints, of the fields that mean something here. */
 export function inspectContainer(container: Container, state: ContainerState): object {
@@ -20,6 +21,12 @@ export function inspectContainer(container: Container, state: ContainerState): o
       NetworkMode: network === "isolated" ? "bridge" : network,
       PortBindings: portBindings(container.ports),
       AutoRemove: container.autoRemove,
+      Tmpfs: Object.fromEntries((container.tmpfs ?? []).map((tmpfs) => [tmpfs.target, tmpfsOptions(tmpfs)])),
+      Ulimits: (container.ulimits ?? []).map(({ name, soft, hard }) => ({
+        Name: name,
+        Soft: soft,
+        Hard: hard,
+      })),
       ExtraHosts: container.extraHosts.map(({ host, ip }) => `${host}:${ip}`),
     },
     Mounts: container.volumes.map(({ source, target, readonly }) => ({
@@ -44,6 +51,10 @@ export function inspectContainer(container: Container, state: ContainerState): o
     },
     NetworkSettings: { Ports: openPorts(container, state) },
   };
+}
+
+function tmpfsOptions({ readonly, sizeBytes }: Tmpfs): string {
+  return [...(readonly ? ["ro"] : []), ...(sizeBytes === undefined ? [] : [`size=${sizeBytes}`])].join(",");
 }
 
 /** Docker's mark of a time that has not come. */

@@ -112,5 +112,6 @@ function mounts(containers: ContainerStore, container: Container): Mount[] {
   return [
     { type: "bind", source, target: "/etc/hostname", readonly: false },
     ...container.volumes.map((volume) => ({ type: "bind", ...volume }) as const),
+    ...(container.tmpfs ?? []).map((tmpfs) => ({ type: "tmpfs", ...tmpfs }) as const),
   ];
 }

@@ -1,7 +1,7 @@
 import type { Digest } from "../core/index.ts";
 import type { ProcessSpec, PublishedPort } from "../executor/index.ts";
 import type { LayerId } from "../snapshot/index.ts";
-import type { Volume } from "./volume.ts";
+import type { Tmpfs, Volume } from "./volume.ts";
 
 /** What a container is, decided when it is made. */
 export interface Container {
@@ -29,6 +29,9 @@ export interface Container {
   /** What the image says that it listens on: `8080/tcp`. */
   readonly exposed: readonly string[];
   readonly volumes: readonly Volume[];
+  /** Memory mounted in it. */
+  readonly tmpfs?: readonly Tmpfs[];
+  readonly ulimits?: NonNullable<ProcessSpec["ulimits"]>;
   readonly labels: Readonly<Record<string, string>>;
   readonly tty: boolean;
   /** Whether its stdin is open. */

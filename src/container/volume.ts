@@ -1,6 +1,6 @@
 import { realpathSync, statSync } from "node:fs";
 import { normalize } from "node:path";
-import { BuildError, makeDirectories } from "../core/index.ts";
+import { BuildError, makeDirectories, parseSize } from "../core/index.ts";
 
 /** A directory or file of the host that a container sees. */
 export interface Volume {
@@ -9,6 +9,15 @@ export interface Volume {
   /** Absolute, inside the container. */
   readonly target: string;
   readonly readonly: boolean;
+}
+
+/** A filesystem in memory, empty whenever the container starts. */
+export interface Tmpfs {
+  /** Absolute, inside the container. */
+  readonly target: string;
+  readonly readonly?: boolean;
+  /** Half of the machine's memory when left out. */
+  readonly sizeBytes?: number;
 }
 
 /** Parses `HOST:CONTAINER[:ro|rw]`, as `docker run -v` takes it. Throws `invalid-argument`. */
@@ -28,6 +37,35 @@ export function parseVolume(text: string): Volume {
   if (rest.length > 0 || (mode !== "ro" && mode !== "rw")) fail("the mode is ro or rw");
   return { source, target: normalize(target), readonly: mode === "ro" };
 }
+
+/**
+ * Parses `DIR[:OPTIONS]`, as `docker run --tmpfs` takes it; of the options only `size`, `ro` and `rw` change anything.
+ * Throws `invalid-argument`.
+ */
+export function parseTmpfs(text: string): Tmpfs {
+  const [target = "", options = ""] = text.split(/:(.*)/s);
+  const fail = (problem: string): never => {
+    throw new BuildError("invalid-argument", `invalid tmpfs ${JSON.stringify(text)}: ${problem}`, {
+      hint: "a tmpfs reads like /directory or /directory:size=64m,ro",
+    });
+  };
+  if (!target.startsWith("/")) fail("the path in the container must be absolute");
+  if (normalize(target) === "/") fail("the container's root cannot be replaced");
+  const words = options.split(",").filter((word) => word !== "" && !alwaysSo.has(word));
+  const size = words.find((word) => word.startsWith("size="));
+  const sizeBytes = size === undefined ? undefined : parseSize(size.slice("size=".length));
+  if (size !== undefined && sizeBytes === undefined) fail(`invalid ${size}`);
+  const stranger = words.find((word) => word !== size && word !== "ro" && word !== "rw");
+  if (stranger !== undefined) fail(`the option ${stranger} is not supported`);
+  return {
+    target: normalize(target),
+    readonly: words.includes("ro"),
+    ...(sizeBytes === undefined ? {} : { sizeBytes }),
+  };
+}
+
+/** Options that every tmpfs has. */
+const alwaysSo: ReadonlySet<string> = new Set(["nosuid"]);
 
 /** Resolves links in the source; a directory that is missing is made, as Docker does. */
 export function prepareVolume(volume: Volume): Volume {

@@ -146,6 +146,7 @@ export const buildFlags: readonly Flag[] = [
     refused: `${later}; the local cache is always used`,
   },
   { name: "cache-to", value: "", many: true, help: "", refused: `${later}; the local cache is always kept` },
+  { name: "debug", short: "D", help: "", refused: "set STAGEWRIGHT_DEBUG=1", accepted: ["false"] },
   { name: "attest", value: "", many: true, help: "", refused: later },
   {
     name: "provenance",

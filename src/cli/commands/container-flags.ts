@@ -1,10 +1,16 @@
 import { isIP } from "node:net";
-import { type ContainerOptions, parsePublished, parseVolume, type Volume } from "../../container/index.ts";
+import {
+  type ContainerOptions,
+  parsePublished,
+  parseTmpfs,
+  parseVolume,
+  type Volume,
+} from "../../container/index.ts";
 import { BuildError, readFileWithin, toBuildError } from "../../core/index.ts";
 import type { Call, Flag } from "../command.ts";
 import { rootFlag } from "./common.ts";
-
-const later = "it comes with a later version";
+import { refusedContainerFlags } from "./container-flags-refused.ts";
+import { sharedMemory, ulimitsOf } from "./limits.ts";
 
 /** What `run` and `create` take beside an image and a command. */
 export const containerFlags: readonly Flag[] = [
@@ -28,6 +34,14 @@ export const containerFlags: readonly Flag[] = [
     help: "directory or file of the host; :ro for read-only",
   },
   { name: "mount", value: "SPEC", many: true, help: "type=bind,source=…,target=…[,readonly]" },
+  {
+    name: "tmpfs",
+    value: "DIR[:SIZE]",
+    many: true,
+    help: "memory mounted in the container: /tmp or /tmp:size=64m",
+  },
+  { name: "shm-size", value: "SIZE", help: "size of /dev/shm (default: 64m)" },
+  { name: "ulimit", value: "NAME=SOFT[:HARD]", many: true, help: "resource limit" },
   { name: "entrypoint", value: "PROGRAM", help: "instead of the image's ENTRYPOINT" },
   { name: "interactive", short: "i", help: "keep standard input open" },
   { name: "tty", short: "t", help: "give the program a terminal" },
@@ -45,6 +59,7 @@ export const containerFlags: readonly Flag[] = [
     short: "P",
     help: "publish every port that the image exposes, on free ports of the host",
   },
+  { name: "expose", value: "PORT", many: true, help: "port that -P publishes too: 8080, 53/udp" },
   {
     name: "network",
     value: "MODE",
@@ -55,15 +70,16 @@ export const containerFlags: readonly Flag[] = [
   { name: "stop-signal", value: "SIGNAL", help: "what stop sends, instead of the image's STOPSIGNAL" },
   { name: "stop-timeout", value: "SECONDS", help: "how long stop waits before it kills (default: 10)" },
   { name: "platform", value: "OS/ARCH", help: "platform of the image" },
+  {
+    name: "pull",
+    value: "WHEN",
+    completes: ["missing", "always", "never"],
+    help: "ask the registry: missing, always or never (default: missing)",
+  },
+  { name: "cidfile", completes: "file", value: "FILE", help: "write the container's id to a file" },
+  { name: "quiet", short: "q", help: "no effect: pulling an image prints nothing" },
   rootFlag,
-  { name: "read-only", help: "", refused: later },
-  { name: "memory", short: "m", value: "", help: "", refused: later },
-  { name: "cpus", value: "", help: "", refused: later },
-  { name: "cap-add", value: "", many: true, help: "", refused: later },
-  { name: "cap-drop", value: "", many: true, help: "", refused: later },
-  { name: "privileged", help: "", refused: "programs run in a sandbox", accepted: ["false"] },
-  { name: "security-opt", value: "", many: true, help: "", refused: later },
-  { name: "restart", value: "", help: "", refused: "nothing watches over containers", accepted: ["no"] },
+  ...refusedContainerFlags,
 ];
 
 /** What the flags say, for `createContainer`. */
@@ -82,6 +98,9 @@ export function containerOptions(call: Call): Omit<ContainerOptions, "command"> 
     ...timeoutOption(call),
     ...networkOption(call),
     env: [...call.all("env-file").flatMap(readEnvFile), ...call.all("env")],
+    expose: call.all("expose").flatMap(exposedPorts),
+    tmpfs: [...call.all("tmpfs").map((text) => parseTmpfs(text)), ...sharedMemoryOption(call)],
+    ulimits: ulimitsOf(call.all("ulimit")),
     volumes: [...call.all("volume").map((text) => parseVolume(text)), ...call.all("mount").map(parseMount)],
     ports: call.all("publish").flatMap(parsePublished),
     publishAll: call.is("publish-all"),
@@ -91,6 +110,18 @@ export function containerOptions(call: Call): Omit<ContainerOptions, "command"> 
     tty: call.is("tty"),
     autoRemove: call.is("rm"),
   };
+}
+
+/** `8080`, `8000-8002/tcp` as an image's ExposedPorts has them. */
+function exposedPorts(text: string): string[] {
+  if (text.includes(":"))
+    throw new BuildError("invalid-argument", `invalid port format for --expose: ${text}`);
+  return parsePublished(text).map(({ containerPort, protocol }) => `${containerPort}/${protocol}`);
+}
+
+function sharedMemoryOption(call: Call): NonNullable<ContainerOptions["tmpfs"]> {
+  const text = call.get("shm-size");
+  return text === undefined ? [] : [{ target: "/dev/shm", sizeBytes: sharedMemory(text) }];
 }
 
 function timeoutOption(call: Call): Partial<ContainerOptions> {

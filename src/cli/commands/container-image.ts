@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import {
   type Container,
   type ContainerImage,
@@ -12,7 +13,7 @@ import { openRegistry } from "../../registry/index.ts";
 import { resolveDockerImage } from "../../source/index.ts";
 import type { Store } from "../../store/index.ts";
 import type { Call } from "../command.ts";
-import { platformOf } from "./common.ts";
+import { platformOf, writeWhole } from "./common.ts";
 import { containerOptions } from "./container-flags.ts";
 
 /** Makes the container that `run` and `create` were asked for, from an image of the store or of its registry. */
@@ -23,6 +24,12 @@ export async function makeContainer(
 ): Promise<{ container: Container; containers: ContainerStore }> {
   const [name = "", ...command] = call.args;
   const options = { ...containerOptions(call), ...(call.is("init") ? { init: findInit() } : {}), command };
+  const file = call.get("cidfile");
+  if (file !== undefined && existsSync(file))
+    throw new BuildError(
+      "already-exists",
+      `container ID file found, make sure the other container isn't running or delete ${file}`,
+    );
   const containers = openContainers(store.root);
   // From here until the container names it, the lease keeps the image.
   const lease = openLease(store.root);
@@ -35,7 +42,9 @@ export async function makeContainer(
       () => image.snapshot.layers.every((id) => store.layers.record(id) !== undefined),
     );
     if (!here) throw new BuildError("aborted", `${name} was removed just now`);
-    return { container: await createContainer(containers, image, options), containers };
+    const container = await createContainer(containers, image, options);
+    if (file !== undefined) writeWhole(file, container.id);
+    return { container, containers };
   } finally {
     registry.close();
     lease.release();
@@ -54,8 +63,19 @@ async function findImage(
   const records = store.names.find(name);
   const byId =
     records.length > 0 && store.names.get(name) === undefined ? store.names.resolve(name) : undefined;
+  const pull = pullOf(call);
+  if (pull === "never" && records.length === 0)
+    throw new BuildError("not-found", `no image ${JSON.stringify(name)} in the store, and --pull=never`);
   const reference = byId === undefined ? name : `image@${byId.manifest.digest}`;
-  const image = await resolveDockerImage(reference, { ...store, registry }, { platform, signal });
+  const image = await resolveDockerImage(
+    reference,
+    { ...store, registry },
+    {
+      platform,
+      signal,
+      pull: pull === "always" && byId === undefined,
+    },
+  );
   const { config = {} } = JSON.parse(image.config.toString()) as ImageConfig;
   return {
     name,
@@ -64,6 +84,12 @@ async function findImage(
     snapshot: await image.materialize({ signal }),
     config,
   };
+}
+
+function pullOf(call: Call): "missing" | "always" | "never" {
+  const text = call.get("pull") ?? "missing";
+  if (text === "missing" || text === "always" || text === "never") return text;
+  throw new BuildError("invalid-argument", `--pull ${text}: missing, always or never`);
 }
 
 function findInit(): string {

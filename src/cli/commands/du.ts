@@ -8,7 +8,12 @@ export const command: Command = {
   name: "du",
   summary: "Shows what the store takes on disk, every form of every layer counted.",
   usage: "[OPTIONS]",
-  flags: [{ name: "verbose", short: "v", help: "each layer with what needs it" }, rootFlag],
+  flags: [
+    { name: "verbose", short: "v", help: "each layer with what needs it" },
+    rootFlag,
+    { name: "format", value: "", help: "", refused: "there is one format" },
+    { name: "filter", value: "", many: true, help: "", refused: "-v lists every layer" },
+  ],
   minArgs: 0,
   maxArgs: 0,
   examples: ["stagewright du", "stagewright du -v"],

@@ -25,6 +25,7 @@ export const command: Command = {
   flags: [
     { name: "no-trunc", help: "ids and commands in full" },
     { name: "quiet", short: "q", help: "only ids" },
+    { name: "human", short: "H", help: "sizes and times for people (default); =false: bytes and dates" },
     {
       name: "format",
       value: "FORMAT",
@@ -40,14 +41,15 @@ export const command: Command = {
   run: async (call) => {
     const store = storeOf(call);
     const full = call.is("no-trunc");
+    const exact = call.given("human") && !call.is("human");
     const id = (digest: string) => (full ? digest : shortId(digest));
     const record = store.names.resolve(call.args[0] as string);
     const image = readRecord(store.content, record, platformOf(call));
     const rows = historyRows(image.config, layerSizes(image, store)).map((row, index) => ({
       ID: index === 0 ? id(image.id) : "<missing>",
-      CreatedSince: ago(row.created),
+      CreatedSince: exact ? createdAt(row.created) : ago(row.created),
       CreatedBy: printableLine(full ? row.createdBy : cut(row.createdBy)),
-      Size: row.size === undefined ? "?" : formatSize(row.size, 3),
+      Size: row.size === undefined ? "?" : exact ? String(row.size) : formatSize(row.size, 3),
       Comment: printableLine(row.comment),
       CreatedAt: createdAt(row.created),
     }));

@@ -33,6 +33,12 @@ export const command: Command = {
       completes: ["json", "table"],
       help: "json, or a template: {{.Repository}}, .Tag, .Digest, .ID, .CreatedSince, .CreatedAt, .Size",
     },
+    {
+      name: "tree",
+      help: "",
+      refused: "each name is one line; 'stagewright inspect --platform' shows the others",
+      accepted: ["false"],
+    },
     rootFlag,
   ],
   minArgs: 0,

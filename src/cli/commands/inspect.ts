@@ -25,6 +25,13 @@ export const command: Command = {
     { name: "type", value: "KIND", completes: ["container", "image"], help: "only container, or only image" },
     platform,
     rootFlag,
+    {
+      name: "size",
+      short: "s",
+      help: "",
+      refused: "'stagewright images' and 'du -v' tell sizes",
+      accepted: ["false"],
+    },
   ],
   minArgs: 1,
   maxArgs: Number.POSITIVE_INFINITY,

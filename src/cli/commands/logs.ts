@@ -16,6 +16,7 @@ export const command: Command = {
     { name: "since", value: "TIME", help: "only what came since: 10m, 1h30m, a date, or Unix seconds" },
     { name: "until", value: "TIME", help: "only what came before" },
     rootFlag,
+    { name: "details", help: "", refused: "the log has nothing but what was printed", accepted: ["false"] },
   ],
   minArgs: 1,
   maxArgs: 1,

@@ -26,6 +26,7 @@ export const command: Command = {
     dryRun,
     filter,
     rootFlag,
+    { name: "volumes", help: "", refused: "there are no volumes", accepted: ["true", "false"] },
   ],
   minArgs: 0,
   maxArgs: 0,
@@ -38,7 +39,22 @@ export const cachePrune: Command = {
   ...command,
   name: "builder prune",
   summary: "Removes cached steps that no image needs; images stay. Safe beside running builds.",
-  flags: [{ name: "all", short: "a", help: "the whole cache" }, force, dryRun, filter, rootFlag],
+  flags: [
+    { name: "all", short: "a", help: "the whole cache" },
+    force,
+    dryRun,
+    filter,
+    rootFlag,
+    ...["keep-storage", "reserved-space", "max-used-space", "min-free-space"].map(
+      (name): Flag => ({
+        name,
+        value: "",
+        help: "",
+        refused: "the cache is pruned by use and age: --filter until=24h",
+      }),
+    ),
+    { name: "verbose", help: "", refused: "'stagewright du -v' lists every layer", accepted: ["false"] },
+  ],
   examples: ["stagewright builder prune", "stagewright builder prune --all --force"],
   run: (call) => pruneStore(call, { cache: cacheOf(call), untagged: false }),
 };

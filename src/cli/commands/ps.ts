@@ -5,6 +5,7 @@ import {
   openContainers,
   portText,
 } from "../../container/index.ts";
+import { BuildError } from "../../core/index.ts";
 import type { Call, Command } from "../command.ts";
 import { formatRows } from "../row-format.ts";
 import { ago, createdAt, shortId } from "../text-table.ts";
@@ -28,6 +29,14 @@ export const command: Command = {
     { name: "format", value: "FORMAT", help: "table, json, or a template such as '{{.Names}} {{.Ports}}'" },
     { name: "no-trunc", help: "ids and commands in full" },
     { name: "latest", short: "l", help: "only the newest, running or not" },
+    { name: "last", short: "n", value: "N", help: "only the N newest, running or not" },
+    {
+      name: "size",
+      short: "s",
+      help: "",
+      refused: "'stagewright du' says what the store takes",
+      accepted: ["false"],
+    },
     rootFlag,
   ],
   minArgs: 0,
@@ -69,9 +78,11 @@ function list(call: Call, containers: ContainerStore): string {
     .list()
     .map((container) => ({ container, state: containers.state(container) }))
     .filter(isWanted);
-  const listed = call.is("latest")
-    ? all.slice(0, 1)
-    : all.filter(({ state }) => ended || state.status === "running");
+  const newest = call.is("latest") ? 1 : lastOf(call);
+  const listed =
+    newest !== undefined
+      ? all.slice(0, newest)
+      : all.filter(({ state }) => ended || state.status === "running");
   const rows = listed.map(({ container, state }) => ({
     ID: full ? container.id : shortId(container.id),
     Image: container.image,
@@ -89,6 +100,14 @@ function list(call: Call, containers: ContainerStore): string {
   }));
   const format = call.is("quiet") ? "{{.ID}}" : (call.get("format") ?? "table");
   return formatRows(format === "table" ? usual : format, titles, rows);
+}
+
+/** `--last`; all of them with -1, as docker has it. */
+function lastOf(call: Call): number | undefined {
+  const text = call.get("last");
+  if (text === undefined || text === "-1") return undefined;
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new BuildError("invalid-argument", `--last ${text}: a number of containers`);
 }
 
 function commandText(args: readonly string[], full: boolean): string {

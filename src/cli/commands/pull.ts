@@ -21,6 +21,8 @@ export const command: Command = {
     },
     { name: "quiet", short: "q", help: "print nothing but the name" },
     rootFlag,
+    { name: "all-tags", short: "a", help: "", refused: "name each tag", accepted: ["false"] },
+    { name: "disable-content-trust", help: "", refused: "signatures are not checked", accepted: ["true"] },
   ],
   minArgs: 1,
   maxArgs: 1,

@@ -18,6 +18,8 @@ export const command: Command = {
     { name: "platform", value: "OS/ARCH", help: "only this image of an index (default: the whole index)" },
     { name: "quiet", short: "q", help: "print nothing but the name" },
     rootFlag,
+    { name: "all-tags", short: "a", help: "", refused: "name each tag", accepted: ["false"] },
+    { name: "disable-content-trust", help: "", refused: "signatures are not checked", accepted: ["true"] },
   ],
   minArgs: 1,
   maxArgs: 1,

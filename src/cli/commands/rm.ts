@@ -13,6 +13,7 @@ export const command: Command = {
     { name: "force", short: "f", help: "kill those that run; one that is missing is no failure" },
     { name: "volumes", short: "v", help: "accepted for docker's sake: there are no anonymous volumes" },
     rootFlag,
+    { name: "link", short: "l", help: "", refused: "containers have no links", accepted: ["false"] },
   ],
   minArgs: 1,
   maxArgs: Number.POSITIVE_INFINITY,

@@ -14,6 +14,8 @@ export const command: Command = {
   flags: [
     { name: "force", short: "f", help: "with an id: remove every name it has; a missing image is no error" },
     rootFlag,
+    { name: "no-prune", help: "", refused: "there are no untagged parents", accepted: ["true", "false"] },
+    { name: "platform", value: "", many: true, help: "", refused: "an index goes as a whole" },
   ],
   minArgs: 1,
   maxArgs: Number.POSITIVE_INFINITY,
