@@ -1,8 +1,7 @@
 import { createHash } from "node:crypto";
 import { bytePathOf, type Digest, digestOfFields, nameOf } from "../core/index.ts";
 import type { CopyAction, FileAction, FileOp } from "../llb/index.ts";
-import type { Ingredient } from "../solver/index.ts";
-import { hasWildcards, type LocalTree, rowFinder } from "../source/index.ts";
+import { hasWildcards, type LocalTree, rowFinder, type SelectionDigest } from "../source/index.ts";
 import { followSource, sourcesOf } from "./file-copy.ts";
 import { contentDigest, digestOfRows, digestOfSelected, selectedBy } from "./file-digest.ts";
 import { type FileInput, openInput, treeOfLocal } from "./file-inputs.ts";
@@ -34,7 +33,11 @@ export function contentDefinitionDigest(op: FileOp, inputCount: number): Digest 
 }
 
 function actionText({ input, secondaryInput, output }: FileAction, body: FileAction["action"]): string {
-  return JSON.stringify([input, secondaryInput, output, body], (_key, value: unknown) => {
+  return textOfFields([input, secondaryInput, output, body]);
+}
+
+function textOfFields(fields: readonly unknown[]): string {
+  return JSON.stringify(fields, (_key, value: unknown) => {
     if (typeof value === "bigint") return String(value);
     if (value instanceof Uint8Array) return createHash("sha256").update(value).digest("hex");
     return value;
@@ -51,12 +54,6 @@ export function selections(op: FileOp, inputCount: number): { input: number; act
   return op.actions.flatMap(({ action, secondaryInput: input }) =>
     action.kind === "copy" && input >= 0 && input < inputCount ? [{ input, action }] : [],
   );
-}
-
-export interface SelectionDigest {
-  readonly digest: Digest;
-  /** For the record: single files where there are few, else the selection as a whole. */
-  readonly ingredients: readonly Ingredient[];
 }
 
 /** A selection from layers; plain data, for a worker. */
@@ -80,6 +77,19 @@ export function digestSelection({ input, action }: SelectionTask): SelectionDige
 
 /** Digest of what an action copies from a directory of the host. */
 export async function digestLocalSelection(
+  tree: LocalTree,
+  action: CopyAction,
+  signal: AbortSignal,
+): Promise<SelectionDigest> {
+  const name = textOfFields([keyVersion, tree.name, action]);
+  const kept = tree.selection(name);
+  if (kept !== undefined) return kept;
+  const digest = await hashSelection(tree, action, signal);
+  tree.keepSelection(name, digest);
+  return digest;
+}
+
+async function hashSelection(
   tree: LocalTree,
   action: CopyAction,
   signal: AbortSignal,

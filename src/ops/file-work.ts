@@ -3,14 +3,9 @@ import type { LayerStore } from "../layer/index.ts";
 import type { ChownOpt, CopyAction, FileOp } from "../llb/index.ts";
 import type { LayerId, LayerSource } from "../snapshot/index.ts";
 import type { Ingredient, JobContext } from "../solver/index.ts";
+import type { SelectionDigest } from "../source/index.ts";
 import { type FileInput, openInput } from "./file-inputs.ts";
-import {
-  digestLocalSelection,
-  digestSelection,
-  type SelectionDigest,
-  type SelectionTask,
-  selections,
-} from "./file-keys.ts";
+import { digestLocalSelection, digestSelection, type SelectionTask, selections } from "./file-keys.ts";
 import { readNode, resolveOwner } from "./file-owner.ts";
 import type { Ref } from "./ref.ts";
 

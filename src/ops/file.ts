@@ -1,13 +1,13 @@
 import { type Digest, digestOfFields, runInWorker } from "../core/index.ts";
 import type { CopyAction, FileOp, LlbVertex } from "../llb/index.ts";
 import type { CacheKey, Ingredient, Op } from "../solver/index.ts";
+import type { SelectionDigest } from "../source/index.ts";
 import { type Ahead, discardAhead, discardFiles, fileRun, packAhead } from "./file-ahead.ts";
 import {
   contentDefinitionDigest,
   definitionDigest,
   digestLocalSelection,
   primaryInputs,
-  type SelectionDigest,
   selections,
 } from "./file-keys.ts";
 import { layerKey, rememberLayer, reuseLayer } from "./file-reuse.ts";

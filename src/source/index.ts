@@ -14,6 +14,7 @@ export type { GitRepository } from "./git/repository.ts";
 export type { HttpFile } from "./http/source.ts";
 export type { DigestColumn, LocalSourceOptions, LocalTree } from "./local.ts";
 export { digestAt, localSource } from "./local.ts";
+export type { SelectionDigest } from "./local-kept.ts";
 export { hasWildcards, matchName } from "./local-match.ts";
 export { childRows, joinHost, rowType, type TreeTable } from "./local-table.ts";
 export { deviceAt, rowFinder, secondsAt } from "./local-view.ts";

@@ -31,7 +31,7 @@ const headerSize = magic.length + 8;
 const recordSize = 5 * 8 + 32;
 
 /** How old a file's times must be, in milliseconds: coarser than the timestamps of any filesystem in use. */
-const settled = 2000;
+export const settled = 2000;
 
 /** Entries of files that no build asked for are dropped beyond this many. */
 const idleLimit = 20_000;

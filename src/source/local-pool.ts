@@ -1,7 +1,9 @@
+import { setImmediate } from "node:timers/promises";
 import { poolSize, runInWorker } from "../core/index.ts";
+import { comparer, isComplete, newComparison } from "./local-compare.ts";
 import type { FileHashes, FilesToHash } from "./local-hash.ts";
 import type { TreeTable } from "./local-table.ts";
-import type { ScanTask } from "./local-tasks.ts";
+import { type ComparisonTask, filterOf, type ScanTask } from "./local-tasks.ts";
 
 const entry = new URL(
   import.meta.url.endsWith(".ts") ? "./local-worker.ts" : "./local-worker.js",
@@ -11,6 +13,27 @@ const entry = new URL(
 /** Scans a large directory without holding up the main thread. */
 export function scanInWorker(task: ScanTask, signal?: AbortSignal): Promise<TreeTable> {
   return runInWorker(entry, "scan", task, { signal });
+}
+
+/** For how long the main thread does nothing else, in milliseconds. */
+const slice = 20;
+
+/**
+ * Compares the directories of a kept scan with the host's, with as many threads as the machine has processors; this one is
+ * the first, for the others take their time to start. Returns by row whether a directory is the same.
+ */
+export async function compareInThreads(
+  { task, kept, table }: { task: ScanTask; kept: Uint8Array<SharedArrayBuffer>; table: TreeTable },
+  signal?: AbortSignal,
+): Promise<Uint8Array> {
+  const comparison = newComparison(table);
+  const input: ComparisonTask = { task, kept, comparison };
+  const others = Array.from({ length: poolSize - 1 }, () => runInWorker(entry, "compare", input, { signal }));
+  const ended = Promise.allSettled(others); // what one that failed has not done counts as changed
+  const compare = comparer(task.root, table, filterOf(task), comparison);
+  while (compare(performance.now() + slice)) await setImmediate();
+  if (!isComplete(comparison)) await ended;
+  return comparison.same;
 }
 
 /** Hashes many files, with as many threads as the machine has processors. */

@@ -126,6 +126,13 @@ export function* childRows(table: TreeTable, row: number): Generator<number> {
   for (let i = row + 1; i < end; i = table.end[i]!) yield i;
 }
 
+/** Rows of all directories. */
+export function directoryRows(table: TreeTable): number[] {
+  const rows: number[] = [];
+  for (let row = 0; row < table.count; row++) if (rowType(table, row) === "directory") rows.push(row);
+  return rows;
+}
+
 export function rowType(table: TreeTable, row: number): RowType {
   return rowTypes[table.type[row]!]!;
 }

@@ -6,34 +6,52 @@ import {
   type IgnoreMatcher,
   textOf,
 } from "../core/index.ts";
+import { type Comparison, comparer } from "./local-compare.ts";
 import { followLinks } from "./local-followlinks.ts";
+import { decodeScan } from "./local-kept.ts";
 import { matchName } from "./local-match.ts";
-import { scanDirectory } from "./local-scan.ts";
+import { type KnownDirectories, type ScanFilter, scanDirectory } from "./local-scan.ts";
 import type { TreeTable } from "./local-table.ts";
 
 /** What is scanned; plain data, for a worker. */
 export interface ScanTask {
   /** Absolute, without symlinks. */
   readonly root: BytePath;
-  readonly include: readonly string[];
+  /** Only what matches one of them; `undefined` for everything. */
+  readonly include: readonly string[] | undefined;
   readonly exclude: IgnoreFile | readonly string[];
-  readonly follow: readonly BytePath[];
   /** Entries beyond which the scan gives up. */
   readonly limit?: number;
+  readonly known?: KnownDirectories;
 }
 
-export function runScan(task: ScanTask): TreeTable | undefined {
-  const include = includePatterns(task);
-  return scanDirectory(task.root, {
-    include: include && matcherOf("includepatterns", include),
-    exclude: excluder(task.exclude),
-    ...(task.limit === undefined ? {} : { limit: task.limit }),
+/** What a worker needs to help with a comparison. */
+export interface ComparisonTask {
+  readonly task: ScanTask;
+  /** The kept scan, for `decodeScan`. */
+  readonly kept: Uint8Array<SharedArrayBuffer>;
+  readonly comparison: Comparison;
+}
+
+export function runScan({ root, limit, known, ...patterns }: ScanTask): TreeTable | undefined {
+  return scanDirectory(root, {
+    ...filterOf(patterns),
+    ...(limit === undefined ? {} : { limit }),
+    ...(known === undefined ? {} : { known }),
   });
 }
 
-function excluder(patterns: IgnoreFile | readonly string[]) {
-  const matcher = matcherOf("excludepatterns", patterns);
-  return matcher.rules.length === 0 ? undefined : matcher;
+export function runComparison({ task, kept, comparison }: ComparisonTask): void {
+  const table = decodeScan(kept)?.table;
+  if (table !== undefined) comparer(task.root, table, filterOf(task), comparison)();
+}
+
+export function filterOf({ include, exclude }: Pick<ScanTask, "include" | "exclude">): ScanFilter {
+  const excluded = matcherOf("excludepatterns", exclude);
+  return {
+    include: include && matcherOf("includepatterns", include),
+    exclude: excluded.rules.length === 0 ? undefined : excluded,
+  };
 }
 
 /** Errors are in the words of BuildKit's file transfer. */
@@ -49,8 +67,12 @@ function matcherOf(kind: string, patterns: IgnoreFile | readonly string[]): Igno
 }
 
 /** Include patterns with the followed paths; `undefined` when everything is included. */
-function includePatterns(task: ScanTask): readonly string[] | undefined {
-  if (task.follow.length === 0) return task.include.length === 0 ? undefined : task.include;
-  const followed = followLinks(task.root, task.follow, matchName);
-  return followed && [...task.include, ...followed.map(textOf)];
+export function includePatterns(
+  root: BytePath,
+  include: readonly string[],
+  follow: readonly BytePath[],
+): readonly string[] | undefined {
+  if (follow.length === 0) return include.length === 0 ? undefined : include;
+  const followed = followLinks(root, follow, matchName);
+  return followed && [...include, ...followed.map(textOf)];
 }

@@ -1,6 +1,6 @@
 import { serveTasks, withTransfer } from "../core/index.ts";
 import { type FilesToHash, hashFiles } from "./local-hash.ts";
-import { runScan, type ScanTask } from "./local-tasks.ts";
+import { runComparison, runScan, type ScanTask } from "./local-tasks.ts";
 
 serveTasks({
   scan(task: ScanTask) {
@@ -11,6 +11,7 @@ serveTasks({
       [size, mtime, ctime, dev, ino, rdev].map((column) => column.buffer),
     );
   },
+  compare: runComparison,
   hash(files: FilesToHash) {
     const hashes = hashFiles(files);
     return withTransfer(hashes, [hashes.digests.buffer, hashes.stats.buffer]);

@@ -3,10 +3,12 @@ import { join } from "node:path";
 import { BuildError, type BytePath, bytePathOf, digestOf, hexOf, type IgnoreFile } from "../core/index.ts";
 import { createRootfs, type LayerView, type Rootfs } from "../snapshot/index.ts";
 import { type FileHashes, type FilesToHash, hashFiles } from "./local-hash.ts";
+import type { SelectionDigest } from "./local-kept.ts";
 import { type DigestMemo, openMemo } from "./local-memo.ts";
-import { hashInWorkers, scanInWorker } from "./local-pool.ts";
+import { hashInWorkers } from "./local-pool.ts";
+import { inlineEntries, type Scan, scanOrCompare } from "./local-rescan.ts";
 import { rowType, type TreeTable } from "./local-table.ts";
-import { runScan, type ScanTask } from "./local-tasks.ts";
+import { includePatterns, type ScanTask } from "./local-tasks.ts";
 import { viewOfTable } from "./local-view.ts";
 
 /** sha256 of files, by row. */
@@ -56,6 +58,10 @@ export interface LocalTree {
   hash(rows: Iterable<number>, signal?: AbortSignal): Promise<void>;
   /** Whether no earlier build left digests of this directory. */
   isUnknown(): boolean;
+  /** The digest of a selection that an earlier build kept, and which is still the same. */
+  selection(name: string): SelectionDigest | undefined;
+  /** Keeps the digest of a selection of this tree for later builds; everything in it has been hashed. */
+  keepSelection(name: string, digest: SelectionDigest): void;
   /**
    * Takes digests of rows from a caller that read the files itself since `begin` (milliseconds), and found them as they
    * were scanned.
@@ -63,8 +69,6 @@ export interface LocalTree {
   learn(files: { readonly rows: readonly number[]; readonly digests: Uint8Array }, begin: number): void;
 }
 
-/** Trees up to this size are scanned right here; starting a worker costs more. */
-const inlineEntries = 2000;
 /** Bytes that are hashed right here. */
 const inlineBytes = 16 << 20;
 
@@ -75,14 +79,13 @@ const inlineBytes = 16 << 20;
  */
 export async function localSource(options: LocalSourceOptions): Promise<LocalTree> {
   const root = realDirectory(options);
+  const follow = (options.followPaths ?? []).map(bytePathOf);
   const task: ScanTask = {
     root,
-    include: options.includePatterns ?? [],
+    include: includePatterns(root, options.includePatterns ?? [], follow),
     exclude: options.exclude ?? [],
-    follow: (options.followPaths ?? []).map(bytePathOf),
   };
-  const table = runScan({ ...task, limit: inlineEntries }) ?? (await scanInWorker(task, options.signal));
-  return treeOf(options, root, table);
+  return treeOf(options, root, await scanOrCompare(task, options.memoDirectory, options.signal));
 }
 
 function realDirectory(options: LocalSourceOptions): BytePath {
@@ -98,7 +101,8 @@ function realDirectory(options: LocalSourceOptions): BytePath {
   throw fail("not a directory");
 }
 
-function treeOf(options: LocalSourceOptions, root: BytePath, table: TreeTable): LocalTree {
+function treeOf(options: LocalSourceOptions, root: BytePath, scan: Scan): LocalTree {
+  const { table } = scan;
   const digests = digestColumn(root, table, options.memoDirectory);
   const view = viewOfTable(`local:${options.name}`, root, table, digests.now);
   return {
@@ -112,8 +116,10 @@ function treeOf(options: LocalSourceOptions, root: BytePath, table: TreeTable): 
     digests: digests.column,
     exclude: options.exclude ?? [],
     hash: digests.hash,
-    isUnknown: digests.isUnknown,
+    isUnknown: () => !scan.isKnown && digests.isEmpty(),
     learn: digests.learn,
+    selection: scan.selection,
+    keepSelection: scan.keepSelection,
   };
 }
 
@@ -160,7 +166,7 @@ function digestColumn(root: BytePath, table: TreeTable, memoDirectory: string | 
       }
       return digestAt(column, row)!;
     },
-    isUnknown: () => openOnce()?.isEmpty ?? true,
+    isEmpty: () => openOnce()?.isEmpty ?? true,
     learn({ rows, digests }: Parameters<LocalTree["learn"]>[0], begin: number): void {
       rows.forEach((row, i) => {
         const digest = digests.subarray(32 * i, 32 * i + 32);

@@ -11,7 +11,7 @@ import { pruneFetched } from "./fetched.ts";
 import { createKept, type Kept } from "./kept.ts";
 import type { Store } from "./open.ts";
 import { mentionedIn } from "./references.ts";
-import { sweepLeftovers, sweepLogs, sweepTrash } from "./trash.ts";
+import { sweepLeftovers, sweepOld, sweepTrash } from "./trash.ts";
 
 export interface PruneOptions {
   /**
@@ -66,7 +66,7 @@ export async function prune(store: Store, options: PruneOptions): Promise<PruneR
       restoreNamed(store, join(store.root, "trash", left));
     if (verdict.records.length > 0) store.cache.sweepAliases();
     await sweepLeftovers(store.root);
-    sweepLogs(store.root);
+    sweepOld(store.root);
     await sweepTrash(store.root);
     return result;
   } finally {

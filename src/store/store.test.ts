@@ -285,7 +285,7 @@ test("temporary files of the dead are swept, those of the living are not", async
   assert.deepEqual(left(), [false, false, false]);
 });
 
-test("all of the cache includes cache mounts that no step uses, and old logs go with every prune", async () => {
+test("all of the cache includes cache mounts that no step uses, and what is old goes with every prune", async () => {
   const store = freshStore();
   const mount = (name: string): string => {
     const directory = join(store.root, "cachemounts", name, "0", "fs");
@@ -294,16 +294,19 @@ test("all of the cache includes cache mounts that no step uses, and old logs go 
     return directory;
   };
   const [idle, busy] = [mount("idle"), mount("busy")];
-  mkdirSync(join(store.root, "logs"));
-  for (const name of ["old.log", "new.log"]) writeFileSync(join(store.root, "logs", name), "log");
-  const longAgo = Date.now() / 1000 - 30 * 24 * 3600;
-  utimesSync(join(store.root, "logs", "old.log"), longAgo, longAgo);
+  const longAgo = Date.now() / 1000 - 31 * 24 * 3600;
+  for (const directory of ["logs", "contexts"]) {
+    mkdirSync(join(store.root, directory));
+    for (const name of ["old", "new"]) writeFileSync(join(store.root, directory, name), "text");
+    utimesSync(join(store.root, directory, "old"), longAgo, longAgo);
+  }
 
   const held = tryLock(join(store.root, "cachemounts", "busy", "0.lock"), "shared");
   assert.ok(held);
   await prune(store, { cache: "unused", untagged: true });
   assert.ok(existsSync(idle));
-  assert.deepEqual(readdirSync(join(store.root, "logs")), ["new.log"]);
+  for (const directory of ["logs", "contexts"])
+    assert.deepEqual(readdirSync(join(store.root, directory)), ["new"]);
   const would = await prune(store, { cache: "all", untagged: true, dryRun: true });
   const did = await prune(store, { cache: "all", untagged: true });
   assert.deepEqual([would.bytes, did.bytes], [1000, 1000]);

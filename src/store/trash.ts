@@ -39,14 +39,19 @@ export async function sweepLeftovers(root: string, now: number = Date.now()): Pr
   await sweep(root, /\.tmp$/);
 }
 
-/** How long the log of a step is kept. */
-const logsAreKept = 7 * 24 * 60 * 60 * 1000;
+const day = 24 * 60 * 60 * 1000;
 
-/** Deletes old logs of steps. */
-export function sweepLogs(root: string, now: number = Date.now()): void {
-  for (const name of namesIn(join(root, "logs"))) {
-    const file = join(root, "logs", name);
-    const written = statSync(file, { throwIfNoEntry: false })?.mtimeMs;
-    if (written !== undefined && now - written > logsAreKept) rmSync(file, { force: true });
+/** Deletes logs of steps that are older than a week, and what was remembered of contexts that no build read for a month. */
+export function sweepOld(root: string, now: number = Date.now()): void {
+  sweepUnused(join(root, "logs"), now - 7 * day);
+  sweepUnused(join(root, "contexts"), now - 30 * day);
+}
+
+/** Deletes files that nobody has read or written since `time`. */
+function sweepUnused(directory: string, time: number): void {
+  for (const name of namesIn(directory)) {
+    const file = join(directory, name);
+    const stats = statSync(file, { throwIfNoEntry: false });
+    if (stats !== undefined && Math.max(stats.atimeMs, stats.mtimeMs) < time) rmSync(file, { force: true });
   }
 }
