@@ -3,14 +3,15 @@ import { lstatSync, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { familiarReference, fsPath, namesIn, parseReference } from "../core/index.ts";
-import type { ImageRecord } from "../names/index.ts";
+import { type ImageRecord, withLeases } from "../names/index.ts";
 import { type LayerEntry, type LayerRecord, loadIndex, openView } from "../snapshot/index.ts";
+import { leftovers } from "./leftovers.ts";
 import type { Store } from "./open.ts";
 import { contentsOf, mentionedIn } from "./references.ts";
 
 /** One thing that is wrong. */
 export interface Finding {
-  readonly kind: "blob" | "layer" | "image" | "cache";
+  readonly kind: "blob" | "layer" | "image" | "cache" | "leftover";
   /** What it is about: a digest, a layer id, an image name, a file. */
   readonly subject: string;
   readonly problem: string;
@@ -29,13 +30,15 @@ export interface FsckOptions {
 
 /**
  * Checks everything: every blob is read and hashed, every layer's forms, every name and cache record. Yields what is
- * wrong as it is found; nothing for a sound store. What is merely unused is no finding.
+ * wrong as it is found; nothing for a sound store. What is merely unused is no finding, what a process left that was killed
+ * an hour ago or more is one.
  */
 export async function* fsck(store: Store, options: FsckOptions = {}): AsyncGenerator<Finding> {
   yield* checkBlobs(store, options);
   yield* checkLayers(store, options);
   yield* checkNames(store, options);
   yield* checkCache(store, options);
+  yield* checkLeftovers(store, options);
 }
 
 async function* checkBlobs(store: Store, { repair, signal }: FsckOptions): AsyncGenerator<Finding> {
@@ -221,6 +224,19 @@ async function* checkCache(store: Store, { repair }: FsckOptions): AsyncGenerato
       subject: key,
       problem: `${record.name}: layer ${missing} is missing`,
       ...(repair ? { repaired: "removed; the step runs again" } : {}),
+    };
+  }
+}
+
+async function* checkLeftovers(store: Store, { repair, signal }: FsckOptions): AsyncGenerator<Finding> {
+  const since = await withLeases(store.root, signal, (leased) => leased.since);
+  for (const { file, remove } of leftovers(store.root, since)) {
+    if (repair) await remove();
+    yield {
+      kind: "leftover",
+      subject: file,
+      problem: "left by a process that was killed",
+      ...(repair ? { repaired: "removed" } : {}),
     };
   }
 }

@@ -9,9 +9,10 @@ import { pruneCacheMounts } from "./cache-mounts.ts";
 import { neededByContainers } from "./containers.ts";
 import { pruneFetched } from "./fetched.ts";
 import { createKept, type Kept } from "./kept.ts";
+import { leftovers } from "./leftovers.ts";
 import type { Store } from "./open.ts";
 import { mentionedIn } from "./references.ts";
-import { sweepLeftovers, sweepOld, sweepTrash } from "./trash.ts";
+import { sweepOld, sweepTrash } from "./trash.ts";
 
 export interface PruneOptions {
   /**
@@ -49,8 +50,10 @@ export async function prune(store: Store, options: PruneOptions): Promise<PruneR
     const batch = join(store.root, "trash", randomBytes(8).toString("hex"));
     const untagged = options.untagged ? untaggedImages(store, options.until) : [];
     if (!options.dryRun) for (const record of untagged) await store.names.remove(record);
+    let since = Number.POSITIVE_INFINITY;
     const verdict = await withLeases(store.root, options.signal, (leased) => {
       const begun = Date.now();
+      since = leased.since;
       const decided = decide(store, leased, untagged, options);
       if (!options.dryRun) carryOut(store, decided, batch, begun);
       return decided;
@@ -65,7 +68,7 @@ export async function prune(store: Store, options: PruneOptions): Promise<PruneR
     for (const left of namesIn(join(store.root, "trash")))
       restoreNamed(store, join(store.root, "trash", left));
     if (verdict.records.length > 0) store.cache.sweepAliases();
-    await sweepLeftovers(store.root);
+    for (const leftover of leftovers(store.root, since)) await leftover.remove();
     sweepOld(store.root);
     await sweepTrash(store.root);
     return result;

@@ -29,7 +29,6 @@ import {
   type Store,
   storeRoot,
 } from "./index.ts";
-import { sweepLeftovers } from "./trash.ts";
 
 const base = mkdtempSync(join(tmpdir(), "stagewright-store-"));
 after(() => rmSync(base, { recursive: true }));
@@ -270,19 +269,64 @@ test("du counts every form, and what prune would free", async () => {
   assert.equal((await prune(store, { cache: "unused", untagged: true })).bytes, usage.reclaimable);
 });
 
-test("temporary files of the dead are swept, those of the living are not", async () => {
+test("what killed processes left is found and swept, what may be in use is not", async (t) => {
   const store = freshStore();
-  const [file, oldContent] = [store.content.temporary(), store.content.temporary()];
-  for (const one of [file, oldContent]) writeFileSync(one, "x");
-  const unpacking = join(store.root, "layers", `tmp-${"0".repeat(32)}`);
-  mkdirSync(unpacking, { recursive: true });
-  // What is being unpacked has the time that its archive gives it.
-  for (const one of [oldContent, unpacking]) utimesSync(one, 1000, 1000);
-  const left = () => [file, oldContent, unpacking].map((one) => existsSync(one));
-  await sweepLeftovers(store.root);
-  assert.deepEqual(left(), [true, true, true]);
-  await sweepLeftovers(store.root, Date.now() + 2 * 60 * 60 * 1000);
-  assert.deepEqual(left(), [false, false, false]);
+  await cacheRecord(store, "one", []);
+  const image = await namedImage(store, "keep");
+  const made = (path: string): string => {
+    mkdirSync(join(store.root, path, ".."), { recursive: true });
+    writeFileSync(join(store.root, path), "x");
+    // What is being unpacked has the time that its archive gives it.
+    utimesSync(join(store.root, path), 1000, 1000);
+    return join(store.root, path);
+  };
+  const [shard] = readdirSync(join(store.root, "cache/records"));
+  const layer = store.layers.byDiffId(image.config.rootfs.diff_ids[0]!)!;
+  const hex = "0".repeat(64);
+  const dead = [
+    ...["format.1.tmp", `ingest/${hex}`, `layers/tmp-${hex}/fs/file`, `layers/${layer}/record.json.1.tmp`],
+    ...["layers/by-diff/1.tmp", `cache/records/${shard}/${hex}.1.tmp`, `cache/aliases/ab/${hex}.1.tmp`],
+    ...["names/1.json.1.tmp", "contexts/1.tmp", "remote/http/1.tmp", `remote/git/${hex}.new/HEAD`],
+    ...[`remote/git/${hex}/objects/pack/tmp_pack_1`, `remote/git/${hex}.lock`, `locks/${hex}`],
+    ...["containers/1.tmp/config.json", "containers/1/state.json.1.tmp"],
+  ].map(made);
+  const kept = [`remote/git/${hex}/objects/pack/pack-1.pack`, "containers/1/config.json"].map(made);
+  const busy = tryLock(join(store.root, "locks", "busy"))!;
+  const left = () => dead.filter((file) => existsSync(file));
+  const hours = (count: number) => {
+    t.mock.timers.reset();
+    t.mock.timers.enable({ apis: ["Date"], now: Date.now() + count * 60 * 60 * 1000 });
+  };
+  try {
+    await isSound(store);
+    await prune(store, { cache: "none", untagged: false });
+    assert.deepEqual(left(), dead, "young");
+    const lease = openLease(store.root);
+    await lease.begin();
+    hours(2);
+    const fresh = openLease(store.root);
+    await fresh.begin();
+    await isSound(store);
+    await prune(store, { cache: "none", untagged: false });
+    assert.deepEqual(left(), dead, "a build runs that is older");
+    lease.release();
+    const found = await findings(store);
+    assert.deepEqual(left(), dead, "only looked for");
+    assert.deepEqual(new Set(found.map(({ kind }) => kind)), new Set(["leftover"]));
+    assert.equal(found.length, dead.length);
+    for (const { subject } of found) assert.ok(dead.some((file) => file.startsWith(subject)));
+    await prune(store, { cache: "none", untagged: false });
+    assert.deepEqual(left(), []);
+    fresh.release();
+    const again = made(`cache/aliases/ab/${hex}.2.tmp`);
+    hours(2);
+    const [repaired] = await findings(store, true);
+    assert.deepEqual([repaired?.subject, repaired?.repaired], [again, "removed"]);
+    await isSound(store);
+    for (const file of [...kept, busy.file]) assert.ok(existsSync(file), file);
+  } finally {
+    busy.release();
+  }
 });
 
 test("all of the cache includes cache mounts that no step uses, and what is old goes with every prune", async () => {

@@ -2,11 +2,8 @@ import { rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { namesIn } from "../core/index.ts";
 
-/** A temporary file that nobody has changed for this long belongs to a process that is dead. */
-const staleAfter = 60 * 60 * 1000;
-
 /** Loaded when something is deleted, which most commands do not. */
-async function removeTree(path: string): Promise<void> {
+export async function removeTree(path: string): Promise<void> {
   const stacking = await import("../stacking/index.ts");
   await stacking.removeTree(path);
 }
@@ -21,22 +18,6 @@ export async function sweepTrash(root: string): Promise<void> {
       const { code } = error as NodeJS.ErrnoException;
       if (code !== "ENOENT" && code !== "ENOTEMPTY") throw error;
     }
-}
-
-/** Deletes temporary files of processes that were killed. */
-export async function sweepLeftovers(root: string, now: number = Date.now()): Promise<void> {
-  const sweep = async (directory: string, pattern: RegExp) => {
-    for (const name of namesIn(directory)) {
-      const file = join(directory, name);
-      const found = pattern.test(name) ? statSync(file, { throwIfNoEntry: false }) : undefined;
-      // By the change time: a directory that is being unpacked has the modification time that its archive says.
-      if (found !== undefined && now - found.ctimeMs > staleAfter) await removeTree(file);
-    }
-  };
-  await sweep(join(root, "ingest"), /./);
-  await sweep(join(root, "layers"), /^tmp-/);
-  await sweep(join(root, "names"), /\.tmp$/);
-  await sweep(root, /\.tmp$/);
 }
 
 const day = 24 * 60 * 60 * 1000;
