@@ -276,8 +276,6 @@ test("what killed processes left is found and swept, what may be in use is not",
   const made = (path: string): string => {
     mkdirSync(join(store.root, path, ".."), { recursive: true });
     writeFileSync(join(store.root, path), "x");
-    // What is being unpacked has the time that its archive gives it.
-    utimesSync(join(store.root, path), 1000, 1000);
     return join(store.root, path);
   };
   const [shard] = readdirSync(join(store.root, "cache/records"));
@@ -290,6 +288,8 @@ test("what killed processes left is found and swept, what may be in use is not",
     ...[`remote/git/${hex}/objects/pack/tmp_pack_1`, `remote/git/${hex}.lock`, `locks/${hex}`],
     ...["containers/1.tmp/config.json", "containers/1/state.json.1.tmp"],
   ].map(made);
+  // What is being unpacked has the time that its archive gives it.
+  utimesSync(join(store.root, `layers/tmp-${hex}`), 1000, 1000);
   const kept = [`remote/git/${hex}/objects/pack/pack-1.pack`, "containers/1/config.json"].map(made);
   const busy = tryLock(join(store.root, "locks", "busy"))!;
   const left = () => dead.filter((file) => existsSync(file));
