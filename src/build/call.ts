@@ -121,7 +121,7 @@ function withoutGuesses(result: LintResult, unknown: ReadonlySet<string>): LintR
 }
 
 /** What the chain of stages that the stage is built on starts from. */
-export function baseOf(stage: Stage, graph: StageGraph): string {
+function baseOf(stage: Stage, graph: StageGraph): string {
   let root = stage;
   while (root.base.kind === "stage" && root.replacedBy === undefined) root = graph.stages[root.base.stage]!;
   return root.baseName;

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { digestOf, hexOf } from "../core/index.ts";
-import { testKeyStore } from "../solver/key-store-suite.ts";
+import { testKeyStore } from "../solver/testing/key-store-suite.ts";
 import { openKeyStore } from "./index.ts";
 
 const directories: string[] = [];

@@ -5,7 +5,6 @@ export { type ContainerImage, type ContainerOptions, createContainer } from "./d
 export { inspectContainer } from "./inspect.ts";
 export { type LogEntry, readLog } from "./log.ts";
 export { parsePublished, portText } from "./ports.ts";
-export { type RunDependencies, runContainer } from "./run.ts";
 export { parseSignal } from "./signals.ts";
 export { killContainer, signalContainer, stopContainer, waitForContainer } from "./stop.ts";
 export { type ContainerStore, openContainers } from "./store.ts";

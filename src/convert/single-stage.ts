@@ -29,10 +29,7 @@ export function singleStage({ stages }: DockerfileStages, files: ContextFiles): 
 }
 
 /** The working directory when an instruction runs. */
-export function directoryAt(
-  instructions: readonly StageInstruction[],
-  end: StageInstruction | undefined,
-): string {
+function directoryAt(instructions: readonly StageInstruction[], end: StageInstruction | undefined): string {
   let directory = "/";
   for (const instruction of instructions) {
     if (instruction === end) break;

@@ -8,7 +8,7 @@ import type { SeccompProfile } from "./seccomp.ts";
 import type { ProcessUser } from "./users.ts";
 
 /** The search path of a process whose environment has none. */
-export const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 export interface OciMount {
   readonly destination: string;

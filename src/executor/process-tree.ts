@@ -94,15 +94,6 @@ export function catchesTerm(pid: number): boolean {
   }
 }
 
-/** Whether a process serves the step instead of being part of it: its root filesystem, or the runtime. */
-export function isMachinery(pid: number): boolean {
-  try {
-    return /^(fuse-overlayfs|crun|runc)$/.test(readFileSync(`/proc/${pid}/comm`, "latin1").trim());
-  } catch {
-    return false;
-  }
-}
-
 /** Sends a signal; a process that is gone already is no error. */
 export function signalProcess(pid: number, signal: NodeJS.Signals): void {
   try {

@@ -7,8 +7,13 @@ import {
   isDigest,
   mediaTypes,
 } from "../core/index.ts";
-import type { ImageIndex, Manifest } from "../image/index.ts";
-import { isIndex, parseManifestOrIndex } from "../image/index.ts";
+import {
+  type ImageIndex,
+  isIndex,
+  isIndexType,
+  type Manifest,
+  parseManifestOrIndex,
+} from "../image/index.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { failureOf } from "./failure.ts";
 import type { Requests } from "./requests.ts";
@@ -117,8 +122,4 @@ export function parse(bytes: Buffer, what: string): Manifest | ImageIndex {
       throw new BuildError("data-loss", error.message, { hint: error.hint, cause: error });
     throw error;
   }
-}
-
-function isIndexType(mediaType: string): boolean {
-  return mediaType === mediaTypes.ociIndex || mediaType === mediaTypes.dockerManifestList;
 }

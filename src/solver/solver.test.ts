@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BuildError, type BuildEvent, type Digest, digestOfFields } from "../core/index.ts";
 import { createSolver, type Edge, type KeyStore, type Op, type Vertex } from "./index.ts";
-import { createMemoryKeyStore } from "./memory-key-store.ts";
+import { createMemoryKeyStore } from "./testing/memory-key-store.ts";
 
 /** Vertices that count: constants, sums, and a parity whose key is what its input amounts to. */
 type Arithmetic =

@@ -8,7 +8,7 @@ import type { Namespace } from "./namespace.ts";
 import { findTool, toolPath } from "./tools.ts";
 
 /** Ways to stack layers, the best first. */
-export const rungs = ["overlay", "fuse-overlayfs", "clone"] as const;
+const rungs = ["overlay", "fuse-overlayfs", "clone"] as const;
 export type Rung = (typeof rungs)[number];
 
 /**

@@ -41,7 +41,7 @@ export async function openNeededNamespace(): Promise<Namespace | undefined> {
 }
 
 /** Which ids this process's namespace has, or would have. */
-export function ownIdMap(): IdMap {
+function ownIdMap(): IdMap {
   const mayMapAll = hasCapability(capabilities.setuid) && hasCapability(capabilities.setgid);
   const helpers = findTool("newuidmap") !== undefined && findTool("newgidmap") !== undefined;
   return chooseIdMap(ownFacts(mayMapAll, helpers));

@@ -117,7 +117,7 @@ function commandText(args: readonly string[], full: boolean): string {
 }
 
 /** `Up 3 minutes`, `Exited (0) 2 hours ago`. */
-export function statusText(state: ContainerState): string {
+function statusText(state: ContainerState): string {
   if (state.status === "created") return "Created";
   if (state.status === "running") return `Up ${ago(state.started).replace(/ ago$/, "")}`;
   return `Exited (${state.exitCode}) ${ago(state.finished)}`;

@@ -5,7 +5,6 @@ import { rawJsonDisplay } from "./raw-json.ts";
 import { ttyDisplay } from "./tty.ts";
 
 export type { Display, Terminal } from "./display.ts";
-export { formatSize } from "./format.ts";
 
 const kinds = ["auto", "tty", "plain", "rawjson", "quiet", "none"] as const;
 export type ProgressKind = (typeof kinds)[number];

@@ -140,7 +140,7 @@ function failure(endpoint: DockerEndpoint, status: number, text: string): BuildE
 }
 
 /** Nobody listens there, or not to us. */
-export function unreachable({ name }: DockerEndpoint, error: unknown): BuildError {
+function unreachable({ name }: DockerEndpoint, error: unknown): BuildError {
   const { code, message } = error as NodeJS.ErrnoException;
   const denied = code === "EACCES";
   return new BuildError(

@@ -1,5 +1,5 @@
-import type { Digest } from "../core/index.ts";
-import type { CacheRecord, KeyStore } from "./types.ts";
+import type { Digest } from "../../core/index.ts";
+import type { CacheRecord, KeyStore } from "../types.ts";
 
 /** A key store that lives as long as the process. Records pass through JSON, as those on disk do. */
 export function createMemoryKeyStore(): KeyStore {

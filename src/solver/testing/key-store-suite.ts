@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { digestOf } from "../core/index.ts";
-import type { CacheRecord, KeyStore } from "./types.ts";
+import { digestOf } from "../../core/index.ts";
+import type { CacheRecord, KeyStore } from "../types.ts";
 
 /** What every key store must do. `open` gives a new, empty one; `reopen` another view of the same one. */
 export function testKeyStore(
