@@ -1,20 +1,12 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BuildError, digestOfFields, hexOf, readIfPresent } from "../core/index.ts";
-import type { LayerId, LayerSource } from "../snapshot/index.ts";
+import type { LayerId } from "../snapshot/index.ts";
 import type { Stacking } from "../stacking/index.ts";
-import { bootId, type LayerFiles, type StoredRecord } from "./layer-files.ts";
+import type { LayerCatalog } from "./catalog.ts";
+import { bootId, type StoredRecord } from "./layer-files.ts";
 import type { DirectoryStyle } from "./unpack-entry.ts";
 import { runLayerTask, runLayerTaskIn } from "./work.ts";
-
-/** What unpacking a layer needs of the store. */
-interface Store {
-  readonly files: LayerFiles;
-  /** Layers that have something that is not known to be on disk. */
-  readonly unsynced: Set<LayerId>;
-  sources(layers: readonly LayerId[]): Promise<readonly LayerSource[]>;
-  repaired(found: StoredRecord): Promise<LayerSource>;
-}
 
 /** How directories are made for this way of stacking. */
 export function styleOf({ marks, namespace }: Stacking): DirectoryStyle {
@@ -38,13 +30,13 @@ export function unpackTo(
   target: string,
   found: StoredRecord,
   below: readonly LayerId[],
-  store: Store,
+  catalog: LayerCatalog,
   stacking: Stacking,
   signal?: AbortSignal,
 ): Promise<string> {
-  return makeDirectory(target, found.id, store.files, store.unsynced, stacking, async (temporary) => {
-    const source = await store.repaired(found);
-    const lower = found.dependsOnLower ? await store.sources(below) : [];
+  return makeDirectory(target, found.id, catalog, stacking, async (temporary) => {
+    const source = await catalog.repaired(found);
+    const lower = found.dependsOnLower ? await catalog.sources(below) : [];
     const task = { below: lower, target: temporary, style: styleOf(stacking) };
     if (source.content.kind === "tar") {
       await runLayerTaskIn(stacking.namespace, "unpack", { ...task, source }, signal);
@@ -66,12 +58,12 @@ export function unpackTo(
 export function unpackStackTo(
   target: string,
   layers: readonly LayerId[],
-  store: Store,
+  catalog: LayerCatalog,
   stacking: Stacking,
   signal?: AbortSignal,
 ): Promise<string> {
-  return makeDirectory(target, layers.at(-1)!, store.files, store.unsynced, stacking, async (temporary) => {
-    const task = { layers: await store.sources(layers), target: temporary, style: styleOf(stacking) };
+  return makeDirectory(target, layers.at(-1)!, catalog, stacking, async (temporary) => {
+    const task = { layers: await catalog.sources(layers), target: temporary, style: styleOf(stacking) };
     await runLayerTaskIn(stacking.namespace, "unpackTree", task, signal);
   });
 }
@@ -81,22 +73,22 @@ export async function adoptDirectory(
   from: string,
   target: string,
   id: LayerId,
-  { unsynced }: Pick<Store, "unsynced">,
+  catalog: LayerCatalog,
   stacking: Stacking,
 ): Promise<boolean> {
   if (isComplete(target)) return false;
-  return publish(from, target, id, unsynced, stacking);
+  return publish(from, target, id, catalog, stacking);
 }
 
 async function makeDirectory(
   target: string,
   id: LayerId,
-  files: LayerFiles,
-  unsynced: Set<LayerId>,
+  catalog: LayerCatalog,
   stacking: Stacking,
   make: (temporary: string) => Promise<void>,
 ): Promise<string> {
   if (isComplete(target)) return target;
+  const { files } = catalog;
   // A directory of ours around it: one that is somebody else's, or that nobody may write to, cannot be renamed into the trash.
   const around = files.temporary();
   mkdirSync(around, { recursive: true, mode: 0o700 });
@@ -107,7 +99,7 @@ async function makeDirectory(
       if (isComplete(target)) return target; // another process was quicker
       files.discard(target);
     }
-    const isOurs = await publish(temporary, target, id, unsynced, stacking);
+    const isOurs = await publish(temporary, target, id, catalog, stacking);
     if (!isOurs && !isComplete(target))
       throw new BuildError("internal", `${target}: another process keeps making it`);
     return target;
@@ -122,7 +114,7 @@ async function publish(
   from: string,
   target: string,
   id: LayerId,
-  unsynced: Set<LayerId>,
+  { unsynced }: LayerCatalog,
   { namespace }: Stacking,
 ): Promise<boolean> {
   writeFileSync(`${target}.boot`, bootId());

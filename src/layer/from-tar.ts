@@ -1,25 +1,13 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import type { ContentStore } from "../content/index.ts";
-import { BuildError, type BytePath, type Descriptor, type Digest } from "../core/index.ts";
-import type { LayerId, LayerIndex, Rootfs } from "../snapshot/index.ts";
+import { BuildError, type BytePath, type Descriptor } from "../core/index.ts";
+import type { LayerId } from "../snapshot/index.ts";
 import { movedDirectories, movedKey } from "./borrowed.ts";
+import type { LayerCatalog } from "./catalog.ts";
 import { compressionOf } from "./inflate.ts";
-import { described, freshId, type LayerFiles, type StoredRecord } from "./layer-files.ts";
+import { described, freshId } from "./layer-files.ts";
 import type { FromTarOptions } from "./types.ts";
 import { runLayerTask } from "./work.ts";
-
-/** What making a layer needs of the store. */
-interface Store {
-  readonly content: ContentStore;
-  readonly files: LayerFiles;
-  byDiffId(diffId: Digest): LayerId | undefined;
-  record(id: LayerId): StoredRecord | undefined;
-  index(found: StoredRecord): Promise<LayerIndex>;
-  rootfs(layers: readonly LayerId[]): Promise<Rootfs>;
-  publish(prepared: string, facts: Omit<StoredRecord, "version" | "created" | "unsynced">): void;
-  touch(id: LayerId): boolean;
-}
 
 type Blob = Pick<Descriptor, "digest" | "size">;
 type Moved = readonly (readonly [BytePath, BytePath])[];
@@ -32,17 +20,17 @@ interface PlainTar extends Blob {
 }
 
 /** See `LayerStore.fromTar`. */
-export async function fromTar(blob: Blob, options: FromTarOptions, store: Store): Promise<LayerId> {
-  let id = options.diffId === undefined ? undefined : store.byDiffId(options.diffId);
-  if (id === undefined || !store.touch(id)) id = await taken(blob, options, store);
-  return options.below === undefined ? id : placed(id, options, store);
+export async function fromTar(blob: Blob, options: FromTarOptions, catalog: LayerCatalog): Promise<LayerId> {
+  let id = options.diffId === undefined ? undefined : catalog.byDiffId(options.diffId);
+  if (id === undefined || !catalog.touch(id)) id = await taken(blob, options, catalog);
+  return options.below === undefined ? id : placed(id, options, catalog);
 }
 
-async function taken(blob: Blob, options: FromTarOptions, store: Store): Promise<LayerId> {
-  const temporary = store.content.temporary();
+async function taken(blob: Blob, options: FromTarOptions, catalog: LayerCatalog): Promise<LayerId> {
+  const temporary = catalog.content.temporary();
   try {
-    const tar = await uncompressed(blob, temporary, options, store);
-    return store.byDiffId(tar.digest) ?? (await indexed(tar, [], options, store));
+    const tar = await uncompressed(blob, temporary, options, catalog);
+    return catalog.byDiffId(tar.digest) ?? (await indexed(tar, [], options, catalog));
   } catch (error) {
     if (!(error instanceof BuildError)) throw error;
     const { code, message, hint } = error;
@@ -53,15 +41,15 @@ async function taken(blob: Blob, options: FromTarOptions, store: Store): Promise
 }
 
 /** The layer as it lies on the layers below: another index over the same tar when those have symlinks in its way. */
-async function placed(id: LayerId, options: FromTarOptions, store: Store): Promise<LayerId> {
-  const found = store.record(id);
+async function placed(id: LayerId, options: FromTarOptions, catalog: LayerCatalog): Promise<LayerId> {
+  const found = catalog.record(id);
   if (found?.dependsOnLower === undefined || found.origin !== "tar") return id;
-  const below = await store.rootfs(options.below!.layers);
-  const moved = movedDirectories(await store.index(found), below);
+  const below = await catalog.rootfs(options.below!.layers);
+  const moved = movedDirectories(await catalog.index(found), below);
   if (moved.length === 0) return id;
-  const known = store.files.memo(found.diffId!, `over-${movedKey(moved)}`);
-  if (known !== undefined && store.record(known) !== undefined) return known;
-  return indexed(inStore({ digest: found.diffId!, size: found.tarSize! }, store), moved, options, store);
+  const known = catalog.files.memo(found.diffId!, `over-${movedKey(moved)}`);
+  if (known !== undefined && catalog.record(known) !== undefined) return known;
+  return indexed(inStore({ digest: found.diffId!, size: found.tarSize! }, catalog), moved, options, catalog);
 }
 
 /** Decompresses a blob where that is needed, and checks that it is what it has to be. */
@@ -69,14 +57,14 @@ async function uncompressed(
   blob: Blob,
   temporary: string,
   options: FromTarOptions,
-  store: Store,
+  catalog: LayerCatalog,
 ): Promise<PlainTar> {
-  const { content, files } = store;
+  const { content, files } = catalog;
   if (content.stat(blob.digest) === undefined)
     throw new BuildError("not-found", "its blob is not in the store");
   const compression = compressionOf(content.path(blob.digest));
   if (compression === "none") {
-    if (options.diffId === undefined || options.diffId === blob.digest) return inStore(blob, store);
+    if (options.diffId === undefined || options.diffId === blob.digest) return inStore(blob, catalog);
     throw new BuildError("data-loss", `it is not compressed, and not the content ${options.diffId}`);
   }
   const expected = options.diffId === undefined ? {} : { diffId: options.diffId };
@@ -93,12 +81,17 @@ async function uncompressed(
   };
 }
 
-function inStore(blob: Blob, store: Store): PlainTar {
-  return { digest: blob.digest, size: blob.size, file: store.content.path(blob.digest), adopt: () => {} };
+function inStore(blob: Blob, catalog: LayerCatalog): PlainTar {
+  return { digest: blob.digest, size: blob.size, file: catalog.content.path(blob.digest), adopt: () => {} };
 }
 
-async function indexed(tar: PlainTar, moved: Moved, options: FromTarOptions, store: Store): Promise<LayerId> {
-  const { files } = store;
+async function indexed(
+  tar: PlainTar,
+  moved: Moved,
+  options: FromTarOptions,
+  catalog: LayerCatalog,
+): Promise<LayerId> {
+  const { files } = catalog;
   const id = freshId();
   const prepared = files.prepare(id);
   const refuseDevices = options.refuseDevices === true;
@@ -107,7 +100,7 @@ async function indexed(tar: PlainTar, moved: Moved, options: FromTarOptions, sto
   try {
     const summary = await runLayerTask("indexTar", task, options.signal);
     tar.adopt();
-    store.publish(prepared, {
+    catalog.publish(prepared, {
       id,
       origin: "tar",
       diffId: tar.digest,

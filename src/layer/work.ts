@@ -4,6 +4,10 @@ import type { layerTasks } from "./tasks.ts";
 
 type Tasks = typeof layerTasks;
 
+/** Up to so many entries a walk is quicker than starting a worker, and packing them too if they are small. */
+export const inlineEntries = 1000;
+export const inlineBytes = 4 << 20;
+
 const entry = new URL(
   import.meta.url.endsWith(".ts") ? "./layer-worker.ts" : "./layer-worker.js",
   import.meta.url,

@@ -1,45 +1,8 @@
-import { BuildError, type Digest, digestOfFields, toBuildError, withDetails } from "../core/index.ts";
+import { BuildError, type Digest, toBuildError, withDetails } from "../core/index.ts";
+import type { Job, KeyState, Outcome } from "./job.ts";
+import { createKeys } from "./keys.ts";
 import { createSlots } from "./slots.ts";
-import type {
-  CacheKey,
-  CacheRecord,
-  Edge,
-  JobContext,
-  Op,
-  Solved,
-  Solver,
-  SolverOptions,
-  Vertex,
-} from "./types.ts";
-
-interface Outcome<R> {
-  readonly results: readonly R[];
-  readonly cached: boolean;
-  readonly created: number;
-  readonly duration: number;
-}
-
-/** What is known of a vertex in this build; each part is worked out once. */
-interface Job<R> {
-  readonly op: Op<R>;
-  readonly context: JobContext;
-  key?: Promise<KeyState>;
-  /** Settles when this build has to execute the vertex, as far as its keys can tell; stays open for what is cached. */
-  readonly missed: PromiseWithResolvers<void>;
-  outcome?: Promise<Outcome<R>>;
-  /** Set by a forced execution, before children ask for keys. */
-  salt?: string;
-  announced?: boolean;
-}
-
-interface KeyState {
-  /** Where the record is; undefined when the vertex cannot be cached. */
-  readonly key: Digest | undefined;
-  /** What children see: the key, with the salt of a forced execution. */
-  readonly childKey: Digest | undefined;
-  readonly parts: CacheKey | undefined;
-  readonly record: CacheRecord | undefined;
-}
+import type { CacheRecord, Edge, Solved, Solver, SolverOptions, Vertex } from "./types.ts";
 
 /**
  * Evaluates graphs of vertices. A vertex whose record is in the key store is not executed, and neither is anything
@@ -51,6 +14,7 @@ export function createSolver<S, R>(options: SolverOptions<S, R>): Solver<S, R> {
   const jobs = new Map<Digest, Job<R>>();
   const abort = new AbortController();
   const signal = AbortSignal.any([options.signal, abort.signal]);
+  const keyOf = createKeys(keys, { jobOf, outcomeOf, resultOf, fail });
   let started: Promise<void> | undefined;
 
   function jobOf(vertex: Vertex<S>): Job<R> {
@@ -87,77 +51,6 @@ export function createSolver<S, R>(options: SolverOptions<S, R>): Solver<S, R> {
     for (const edge of vertex.inputs) announceCached(edge.vertex);
     const now = Date.now();
     announce(vertex, { started: now, completed: now, cached: true });
-  }
-
-  function keyOf(vertex: Vertex<S>): Promise<KeyState> {
-    const job = jobOf(vertex);
-    if (job.key === undefined) {
-      anticipate(vertex, job);
-      job.key = computeKey(vertex, job);
-    }
-    return job.key;
-  }
-
-  /**
-   * A vertex with a content key can only be looked up when the keys of all its inputs are known, and a chain of such
-   * vertices would have its inputs made one after the other. So once a vertex below misses the cache, those of its
-   * other inputs that miss it too are started.
-   */
-  function anticipate(vertex: Vertex<S>, job: Job<R>): void {
-    const inputs = vertex.inputs.map((edge) => ({ vertex: edge.vertex, job: jobOf(edge.vertex) }));
-    for (const { job: input } of inputs)
-      void input.missed.promise.then(() => {
-        job.missed.resolve();
-        if (job.op.contentKey === undefined) return;
-        for (const other of inputs) if (other.job !== input) startIfMissing(other.vertex);
-      });
-  }
-
-  function startIfMissing(vertex: Vertex<S>): void {
-    keyOf(vertex).then(
-      ({ record }) => void (record === undefined && outcomeOf(vertex)),
-      () => undefined, // whoever needs the key reports it
-    );
-  }
-
-  async function inputKey(edge: Edge<S>): Promise<Digest | undefined> {
-    const { childKey } = await keyOf(edge.vertex);
-    return childKey === undefined || edge.index === 0
-      ? childKey
-      : digestOfFields("output", childKey, edge.index);
-  }
-
-  async function computeKey(vertex: Vertex<S>, job: Job<R>): Promise<KeyState> {
-    const state = await lookUp(vertex, job);
-    if (state.key !== undefined && state.record === undefined) job.missed.resolve();
-    return state;
-  }
-
-  async function lookUp(vertex: Vertex<S>, job: Job<R>): Promise<KeyState> {
-    const inputKeys = await Promise.all(vertex.inputs.map(inputKey));
-    const definition = await ownStep(vertex, () => job.op.definitionKey(inputKeys, job.context));
-    let key = definition?.key;
-    let parts = definition;
-    const { contentKey } = job.op;
-    if (contentKey !== undefined) {
-      key = definition === undefined ? undefined : await keys.getAlias(definition.key);
-      if (key === undefined) {
-        if (definition !== undefined) job.missed.resolve();
-        const inputs = await Promise.all(vertex.inputs.map(resultOf));
-        const content = await ownStep(vertex, () => contentKey(inputs, inputKeys, job.context));
-        key = content?.key;
-        parts = content === undefined ? definition : content;
-        if (definition !== undefined && key !== undefined) await keys.putAlias(definition.key, key);
-      }
-    }
-    if (key === undefined) return { key, childKey: undefined, parts, record: undefined };
-    if (vertex.ignoreCache) {
-      // Children must wait for the run whose salt they key on.
-      job.salt = digestOfFields("forced", key, Date.now(), Math.random());
-      return { key, childKey: digestOfFields(key, job.salt), parts, record: undefined };
-    }
-    const record = await keys.get(key);
-    return { key, childKey: saltedKey(key, record), parts, record };
   }
 
   function outcomeOf(vertex: Vertex<S>): Promise<Outcome<R>> {
@@ -246,16 +139,6 @@ export function createSolver<S, R>(options: SolverOptions<S, R>): Solver<S, R> {
     });
   }
 
-  /** Reads what a key is made of; that this fails is the vertex's own failure, as that of its execution. */
-  async function ownStep<T>(vertex: Vertex<S>, work: () => Promise<T>): Promise<T> {
-    const begin = Date.now();
-    try {
-      return await work();
-    } catch (error) {
-      throw fail(vertex, error, begin);
-    }
-  }
-
   /** Ends the build with a vertex's failure, said once to those who watch. */
   function fail(vertex: Vertex<S>, error: unknown, begin: number): BuildError {
     const failure = signal.aborted
@@ -302,8 +185,4 @@ export function createSolver<S, R>(options: SolverOptions<S, R>): Solver<S, R> {
       return outcome === undefined ? undefined : solvedOf(edge, outcome);
     },
   };
-}
-
-function saltedKey(key: Digest, record: CacheRecord | undefined): Digest {
-  return record?.salt === undefined ? key : digestOfFields(key, record.salt);
 }
