@@ -1,4 +1,7 @@
-#!/usr/bin/env node
+#!/bin/sh
+":" //; exec node -- "$0" "$@"
+// The line above is for the shell, and for Node a string and a comment. Without the two dashes Node would take an
+// --env-file among our arguments for itself: read it into our own environment, and end when it is not there.
 // Old syntax only: a Node that is too old must get a sentence, not a syntax error.
 "use strict";
 var major = Number(process.versions.node.split(".")[0]);

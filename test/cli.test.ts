@@ -158,6 +158,7 @@ describe("build", () => {
       ["COPY --from=build /main.go /", /Hint: main\.go is in the build context/],
       ["COPY asets/logo.svg /", /Hint: did you mean assets\/logo\.svg\?/],
       ["COPY assets/secret.kex /", /Hint: did you mean assets\/secret\.key\?/],
+      ["COPY ../main.c /", /Hint: \.\.\/main\.c cannot lead out of the context, and means \/main\.c in it/],
       ["COPY secert.key /", /Hint: there is no secert\.key; did you mean secret\.key\? Beware .* line 2 of/],
       [
         "COPY --from=build /out/never /",
@@ -186,7 +187,28 @@ describe("build", () => {
     await fails(["images", "--root", at("file/below")], 1, /ERROR: /);
     await fails(["build", at("app/Dockerfile")], 1, /is not a directory[\s\S]*name the Dockerfile with -f/);
     await fails(["build", at("out-of-here")], 1, /not found/);
-    await fails(["build", at("missing"), "-f", at("none")], 1, /no such file or directory/);
+    await fails(
+      ["build", at("missing"), "-f", at("none")],
+      1,
+      /no such file or directory\nHint: there is no .*none/,
+    );
+    await fails(
+      ["build", at("app"), "-f", "Dockerfile"],
+      1,
+      /starts from the working directory.*-f .*app\/Dockerfile\?/,
+    );
+    sandbox.files("misnamed", { Dockerfiel: "FROM scratch\n", "main.go": "" });
+    await fails(
+      ["build", at("misnamed")],
+      1,
+      /there is no Dockerfile in .*; did you mean -f \S*\/Dockerfiel\?/,
+    );
+    await fails(["build", "-t", "App", at("app")], 1, /^ERROR: invalid tag "App": .* must be lowercase/m);
+    await fails(
+      ["build", "--platform=amd46", at("app")],
+      1,
+      /"amd46": unknown operating system or architecture/,
+    );
     await fails(
       ["build", at("app"), "--iidfile", "/nonexistent/id"],
       1,

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { createSocket } from "node:dgram";
 import {
   existsSync,
@@ -11,10 +12,10 @@ import {
   writeFileSync,
 } from "node:fs";
 import { createServer } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { createSandbox, finished, isRoot, type Output, tool } from "./sandbox.ts";
+import { createSandbox, finished, isRoot, launcher, type Output, tool } from "./sandbox.ts";
 
 const sandbox = createSandbox("containers");
 const { ok, run } = sandbox;
@@ -106,6 +107,25 @@ describe("containers", { skip: isRoot ? false : "needs root" }, () => {
       assert.equal((await run(["run", ...wrong, "busybox", "true"])).code, 125, wrong.join(" "));
     const never = await run(["run", "--pull=never", "nosuch"]);
     assert.match(never.stderr, /^ERROR: no image "nosuch" in the store, and --pull=never/);
+  });
+
+  test("--env-file is for the container, and not for the Node that reads it", async () => {
+    const [file, missing] = [join(sandbox.directory, "env"), join(sandbox.directory, "no-env")];
+    writeFileSync(file, "A=1\nNODE_OPTIONS=--no-such-option\nSTAGEWRIGHT_ROOT=/dev/null\n");
+    const { STAGEWRIGHT_ROOT: _, ...others } = process.env;
+    const env = { ...others, PATH: `${dirname(process.execPath)}:${process.env.PATH}` };
+    const start = (path: string) =>
+      finished(
+        spawn(launcher, ["run", "--rm", "--root", sandbox.store, "--env-file", path, "busybox", "env"], {
+          env,
+        }),
+      );
+    const printed = await start(file);
+    assert.equal(printed.code, 0, printed.stderr);
+    assert.match(printed.stdout, /^A=1\nNODE_OPTIONS=--no-such-option\nSTAGEWRIGHT_ROOT=\/dev\/null$/m);
+    const failed = await start(missing);
+    assert.equal(failed.code, 125);
+    assert.match(failed.stderr, /^ERROR: --env-file .*no such file or directory/);
   });
 
   test("two at once answer over HTTP, each on its own port and its own network", async () => {

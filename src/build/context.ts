@@ -1,9 +1,10 @@
-import { realpathSync, statSync } from "node:fs";
+import { existsSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import {
   BuildError,
   createIgnoreMatcher,
   type IgnoreFile,
+  nearest,
   readFileWithin,
   readIgnoreFile,
   toBuildError,
@@ -64,13 +65,31 @@ export function readDockerfile(context: BuildContext): Buffer {
       throw new BuildError(error.code, `failed to read dockerfile: ${name}: ${error.message}`);
     throw new BuildError("not-found", `failed to read dockerfile: open ${name}: ${reasonOf(error)}`, {
       cause: error,
-      hint: `there is no ${name} in ${context.root}; name the file with -f`,
+      hint: missingHint(context),
     });
   }
   if (content !== undefined) return content;
   throw new BuildError("invalid-argument", `${name} is larger than ${maxFileSize / 1024 / 1024} MiB`, {
     hint: "is it the file that was meant? Large content belongs into the build context",
   });
+}
+
+/** Where it was looked for, and what may have been meant: a file of another name, or one inside the context. */
+function missingHint({ root, dockerfileName: name, dockerfilePath: path }: BuildContext): string {
+  if (path === join(root, name)) {
+    const similar = readdirSync(root).filter((other) => isSimilar(other, name));
+    if (similar.length === 0) return `there is no ${name} in ${root}; name the file with -f`;
+    return `there is no ${name} in ${root}; did you mean -f ${similar.map((other) => join(root, other)).join(" or ")}?`;
+  }
+  const inside = resolve(root, name);
+  if (!existsSync(inside)) return `there is no ${path}`;
+  return `-f starts from the working directory, not from the context: did you mean -f ${inside}?`;
+}
+
+function isSimilar(other: string, name: string): boolean {
+  return (
+    !other.endsWith(".dockerignore") && (/dockerfile/i.test(other) || nearest(name, [other]) !== undefined)
+  );
 }
 
 /** Whether something lies at this path that could be a context directory. */

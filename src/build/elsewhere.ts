@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from "node:fs";
-import { join } from "node:path";
+import { join, posix } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { bytePathOf, nearest } from "../core/index.ts";
 import { commandText, type StageGraph } from "../dockerfile/index.ts";
@@ -44,8 +44,24 @@ export async function elsewhere(
     const name = stage.name === "" ? String(stage.index) : stage.name;
     return `/${path} is in stage ${name}: copy it with --from=${name}`;
   }
+  const climbing = climbingTo(path, places.graphs);
+  if (climbing !== undefined)
+    return `${climbing} cannot lead out of the context, and means /${path} in it: build with a directory above as the context, or lend that directory by --build-context NAME=DIR and --from=NAME`;
   if (hint !== undefined) return undefined;
   return near === undefined ? mentionOf(path, places.graphs) : `did you mean ${near}?`;
+}
+
+/** The source of a COPY or ADD that became this path because it climbs out of its root. */
+function climbingTo(path: string, graphs: readonly StageGraph[]): string | undefined {
+  for (const { stages } of graphs)
+    for (const instruction of stages.flatMap(({ instructions }) => instructions)) {
+      if (instruction.kind !== "copy" && instruction.kind !== "add") continue;
+      const found = instruction.sources.find(
+        (source) => posix.normalize(source).startsWith("../") && posix.resolve("/", source) === `/${path}`,
+      );
+      if (found !== undefined) return found;
+    }
+  return undefined;
 }
 
 /** A step that names the path may be what makes it. */

@@ -3,6 +3,11 @@ import { test } from "node:test";
 import { BuildError } from "../core/index.ts";
 import { errorText, excerpt } from "./error-text.ts";
 
+test("a hint of several lines is indented", () => {
+  const error = new BuildError("not-found", "nothing", { hint: "one\ntwo" });
+  assert.equal(errorText(error), "ERROR: nothing\nHint: one\n      two\n");
+});
+
 test("a failed step shows the end of its output, the marked lines, the message and the hint", () => {
   const error = new BuildError(
     "unknown",

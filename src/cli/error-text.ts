@@ -18,7 +18,7 @@ export function errorText(error: BuildError): string {
   if (details.source !== undefined) parts.push(excerpt(details.source));
   parts.push(`ERROR: ${withoutLogins(error.message).split("\n").map(printableLine).join("\n")}\n`);
   if (details.logFile !== undefined) parts.push(`Full log: ${details.logFile}\n`);
-  if (error.hint !== undefined) parts.push(`Hint: ${error.hint}\n`);
+  if (error.hint !== undefined) parts.push(`Hint: ${error.hint.replaceAll("\n", "\n      ")}\n`);
   return parts.join("");
 }
 

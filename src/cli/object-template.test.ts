@@ -23,4 +23,5 @@ test("what is not there, and what is not understood", () => {
   assert.throws(() => fillTemplate("{{range .Config.Env}}x{{end}}", object), {
     message: /range .* is not understood/,
   });
+  assert.throws(() => fillTemplate("{{.Name}} {{.Name", object), { message: /\{\{ without \}\}/ });
 });

@@ -5,6 +5,8 @@ import { BuildError } from "../core/index.ts";
  * `{{index .A "b"}}` are understood.
  */
 export function fillTemplate(template: string, object: object): string {
+  if (/\{\{(?![^{}]*\}\})/.test(template))
+    throw new BuildError("invalid-argument", `--format ${JSON.stringify(template)}: {{ without }}`);
   const text = template.replace(/\\t/g, "\t").replace(/\\n/g, "\n");
   return text.replace(/\{\{-?(.*?)-?\}\}/g, (action, inside: string) => {
     const words = inside.trim().match(/"[^"]*"|\S+/g) ?? [];

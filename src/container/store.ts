@@ -168,7 +168,7 @@ function noSuchContainer(text: string, all: readonly Container[]): BuildError {
     all.map(({ name }) => name),
   );
   return new BuildError("not-found", `No such container: ${text}`, {
-    hint: near === undefined ? undefined : `did you mean ${near}?`,
+    hint: near === undefined ? "'stagewright ps -a' lists what is there" : `did you mean ${near}?`,
   });
 }
 

@@ -30,6 +30,13 @@ export function hostPlatform(): Platform {
   return variant === undefined ? { os: "linux", architecture } : { os: "linux", architecture, variant };
 }
 
+const platformHint = "a platform reads like linux/amd64 or linux/arm/v7";
+
+/** What can stand alone, for Linux on that machine. */
+const knownArchitectures: ReadonlySet<string> = new Set(
+  "386 amd64 arm arm64 loong64 mips mips64 mips64le mipsle ppc64 ppc64le riscv64 s390x wasm".split(" "),
+);
+
 /** Parses `os[/arch[/variant]]` or a lone architecture. Throws `invalid-argument`. */
 export function parsePlatform(text: string): Platform {
   const parts = text.toLowerCase().split("/");
@@ -37,13 +44,17 @@ export function parsePlatform(text: string): Platform {
     throw new BuildError(
       "invalid-argument",
       `${JSON.stringify(text)}: cannot parse platform specifier: invalid argument`,
-      {
-        hint: "a platform reads like linux/amd64 or linux/arm/v7",
-      },
+      { hint: platformHint },
     );
   const [first = "", second, third] = parts;
   if (second === undefined) {
     if (first === "linux" || first === "windows") return { ...hostPlatform(), os: first };
+    if (!knownArchitectures.has(first) && architectures[first] === undefined)
+      throw new BuildError(
+        "invalid-argument",
+        `${JSON.stringify(text)}: unknown operating system or architecture: invalid argument`,
+        { hint: platformHint },
+      );
     return normalise("linux", first, undefined);
   }
   return normalise(first, second, third);

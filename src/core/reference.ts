@@ -54,7 +54,7 @@ export function parseRepositoryReference(text: string): Reference {
   const repository = remainder.split(":", 1)[0]!;
   if (repository.toLowerCase() !== repository)
     throw invalid(`invalid reference format: repository name (${repository}) must be lowercase`, {
-      hint: "write the image's name in lower case; if a stage was meant, no stage has that name",
+      hint: "names of images are in lower case",
     });
   const match = referenceRegExp.exec(`${domain}/${remainder}`);
   if (!match) throw invalid("invalid reference format", { value: text });

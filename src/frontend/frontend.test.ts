@@ -229,11 +229,18 @@ test("a mistyped stage is suggested where no image has the name", async () => {
   const bridge = {
     resolveImage: () => Promise.reject(new BuildError("unavailable", "no registry")),
   };
-  const text = "FROM scratch AS build\nFROM scratch\nCOPY --from=biuld /a /b\n";
-  await assert.rejects(
-    dockerfileToLlb(text, { file: "Dockerfile" }, bridge),
-    (error) => error instanceof BuildError && error.hint === "no stage is called biuld; did you mean build?",
-  );
+  const hints = {
+    "COPY --from=biuld /a /b": "no stage is called biuld; did you mean build?",
+    "COPY --from=assets /a /b": "no stage is called assets; the stages are build",
+    "RUN --mount=from=assets,target=/a true": "no stage is called assets; the stages are build",
+    "COPY --from=team/assets /a /b": undefined,
+  };
+  for (const [line, hint] of Object.entries(hints))
+    await assert.rejects(
+      dockerfileToLlb(`FROM scratch AS build\nFROM scratch\n${line}\n`, { file: "Dockerfile" }, bridge),
+      (error) => error instanceof BuildError && error.hint === hint,
+      line,
+    );
 });
 
 test("check=error=true makes warnings errors, skipped ones left out", async () => {

@@ -58,6 +58,8 @@ interface Request {
   readonly name: string;
   readonly platform: Platform;
   readonly range: SourceRange;
+  /** Whether it is of a `--from` or `from=`, where a stage is as likely as an image. */
+  readonly copied?: boolean;
 }
 
 /** A named context by the name of a stage or image, as `--build-context` has it, with or without platform. */
@@ -100,7 +102,7 @@ export async function resolveOrigins(
   const stageNames = graph.stages.flatMap(({ name }) => name ?? []);
   const resolve = (request: Request) =>
     resolveOnce(request, options, bridge, known, (error) =>
-      errorAtRange({ dockerfile }, request.range, withNearStage(error, request.name, stageNames)),
+      errorAtRange({ dockerfile }, request.range, withStageHint(error, request, stageNames)),
     );
   for (const stage of graph.stages) {
     if (!stage.needed) continue;
@@ -110,7 +112,7 @@ export async function resolveOrigins(
     for (const { source, range } of stage.uses) {
       const used = outsideName(source);
       if (used !== undefined && !names.has(used))
-        names.set(used, resolve({ name: used, platform: targetPlatform, range }));
+        names.set(used, resolve({ name: used, platform: targetPlatform, range, copied: true }));
     }
   }
   await Promise.all([...stages.values(), ...names.values()]);
@@ -146,12 +148,15 @@ function resolveOnce(
   return origin;
 }
 
-/** A name that no image has may be a mistyped stage. */
-function withNearStage(error: unknown, name: string, stageNames: readonly string[]): BuildError {
+/** A name that no image has may be a mistyped stage, and without a registry in it is one more often than not. */
+function withStageHint(error: unknown, request: Request, stageNames: readonly string[]): BuildError {
   const failure = toBuildError(error);
+  const { name } = request;
   const near = didYouMean(name, stageNames, { ignoreCase: true });
-  if (near === undefined) return failure;
-  const hint = `no stage is called ${name}; ${near}`;
+  const maybeStage = request.copied === true && /^[\w-]+$/.test(name) && stageNames.length > 0;
+  if (near === undefined && !maybeStage) return failure;
+  const stages = near ?? `the stages are ${stageNames.join(", ")}`;
+  const hint = `no stage is called ${name}; ${stages}`;
   return new BuildError(failure.code, failure.message, { hint, cause: failure, details: failure.details });
 }
 
@@ -202,7 +207,10 @@ function parseStageName(name: string): Reference {
   } catch (error) {
     if (!(error instanceof BuildError)) throw error;
     const { code, message, hint } = error;
-    throw new BuildError(code, `failed to parse stage name ${goText.quote(name)}: ${message}`, { hint });
+    const stage = "if a stage was meant, no stage has that name";
+    throw new BuildError(code, `failed to parse stage name ${goText.quote(name)}: ${message}`, {
+      hint: hint === undefined ? stage : `${hint}; ${stage}`,
+    });
   }
 }
 

@@ -80,6 +80,6 @@ export function unreachable(host: string, cause: unknown): BuildError {
     ? "add its certificate authority with NODE_EXTRA_CA_CERTS or the registry's `ca` setting"
     : plain
       ? "one side speaks HTTP and the other HTTPS: see the registry's `http` setting"
-      : "check the network, HTTPS_PROXY and NO_PROXY; images of the local store need no registry";
+      : "check the name, the network, HTTPS_PROXY and NO_PROXY";
   return new BuildError("unavailable", `registry ${host} cannot be reached: ${text}`, { cause, hint });
 }

@@ -1,5 +1,11 @@
 import { type BuildOptions, type BuildResult, build } from "../../build/index.ts";
-import { BuildError, parseReference, type WarningEvent } from "../../core/index.ts";
+import {
+  BuildError,
+  parseReference,
+  type Reference,
+  toBuildError,
+  type WarningEvent,
+} from "../../core/index.ts";
 import { type Output, parseAnnotation, parseOutput } from "../../exporter/index.ts";
 import { isStdout, usualShowing } from "../build-showing.ts";
 import type { Call, Command } from "../command.ts";
@@ -117,12 +123,21 @@ function optionsOf(call: Call): BuildOptions {
 
 /** A name that no image can have is found out before anything is built. */
 function checkedName(name: string): string {
-  const reference = parseReference(name);
+  const reference = referenceOf(name);
   if (reference.digest === undefined) return name;
   throw new BuildError(
     "invalid-argument",
     `invalid tag ${JSON.stringify(name)}: a name for an image has no digest`,
   );
+}
+
+function referenceOf(name: string): Reference {
+  try {
+    return parseReference(name);
+  } catch (error) {
+    const { code, message, hint } = toBuildError(error);
+    throw new BuildError(code, `invalid tag ${JSON.stringify(name)}: ${message}`, { hint });
+  }
 }
 
 function outputsOf(call: Call): readonly Output[] {

@@ -197,6 +197,18 @@ test("tty: what a step prints cannot move the cursor", () => {
   }).join("\n");
   assert.ok(!/[\u0000-\u0009\u000b-\u001f]/.test(text), JSON.stringify(text));
   assert.ok(text.includes("# progress 2"));
+  state.apply(log(run, "40%\r50%\r", 2));
+  const unfinished = frame(state.vertices, {
+    begin: at(0),
+    time: at(3),
+    columns: 50,
+    final: false,
+    color: false,
+  });
+  assert.ok(
+    unfinished.some((line) => line.endsWith("# 50%")),
+    unfinished.join("\n"),
+  );
 });
 
 test("tty: the last frame says FINISHED and leaves the cursor visible", () => {

@@ -129,7 +129,7 @@ function keep(state: VertexState, lines: readonly LogLine[]): void {
 }
 
 /** What a terminal would show of a line in which programs went back with carriage returns. */
-function lastOverwrite(line: string): string {
+export function lastOverwrite(line: string): string {
   const text = line.endsWith("\r") ? line.slice(0, -1) : line;
   return text.slice(text.lastIndexOf("\r") + 1);
 }

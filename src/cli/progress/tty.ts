@@ -1,7 +1,7 @@
 import type { BuildEvent } from "../../core/index.ts";
 import type { Display, Terminal } from "./display.ts";
 import { fit, formatProgress, printable, seconds } from "./format.ts";
-import { createBuildState, type VertexState } from "./state.ts";
+import { createBuildState, lastOverwrite, type VertexState } from "./state.ts";
 
 const frameTime = 100;
 const tailLines = 6;
@@ -106,9 +106,7 @@ function vertexLines(state: VertexState, options: FrameOptions): string[] {
       ),
     );
   if (vertex.completed === undefined && !options.final) {
-    const partial = [...state.partial.values()].map((line) =>
-      line.text.slice(line.text.lastIndexOf("\r") + 1),
-    );
+    const partial = [...state.partial.values()].map((line) => lastOverwrite(line.text));
     const tail = [...state.lines.slice(-tailLines).map((line) => line.text), ...partial].slice(-tailLines);
     const faint = painter("faint", options.color);
     for (const text of tail) lines.push(faint(pad(` => => # ${text}`, "", options.columns)));

@@ -36,7 +36,8 @@ function portsOf(step: Step, word: string): string[] {
     throw invalid(`invalid IP address: ${address}`);
   warnOfFormat(step, word, containerPort, address !== "" || hostPort !== "");
   const ports = portRange(range);
-  if (ports === undefined) throw invalid(`invalid containerPort: ${range}`);
+  if (ports === undefined)
+    throw invalid(`invalid containerPort: ${range}`, "EXPOSE takes ports: 8080, 53/udp or 8000-8010");
   if (hostPort !== "") {
     const host = portRange(hostPort);
     if (host === undefined) throw invalid(`invalid hostPort: ${hostPort}`);
