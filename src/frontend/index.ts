@@ -1,4 +1,3 @@
-export { allCapabilities, defaultCapabilities } from "./capabilities.ts";
 export { dockerfileToLlb } from "./frontend.ts";
 export type * from "./image-config.ts";
 export { type LintResult, lintDockerfile } from "./lint.ts";

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -5,7 +6,14 @@ import { dirname, join } from "node:path";
 import { openContentStore } from "../../content/index.ts";
 import type { BytePath, Digest } from "../../core/index.ts";
 import { openLayerStore } from "../../layer/index.ts";
-import type { CopyAction, FileAction, FileActionBody, FileOp } from "../../llb/index.ts";
+import type {
+  CopyAction,
+  FileAction,
+  FileActionBody,
+  FileOp,
+  MkdirAction,
+  MkfileAction,
+} from "../../llb/index.ts";
 import type { Rootfs, Snapshot } from "../../snapshot/index.ts";
 import type { JobContext } from "../../solver/index.ts";
 import { type LocalSourceOptions, localSource } from "../../source/index.ts";
@@ -135,4 +143,44 @@ export function listing(rootfs: Rootfs): string[] {
 
 export function readText(rootfs: Rootfs, path: BytePath): string {
   return rootfs.read(path).toString("utf8");
+}
+
+export const mkdirAction = (path: string, changes: Partial<MkdirAction> = {}): MkdirAction => ({
+  kind: "mkdir",
+  path,
+  mode: 0o755,
+  makeParents: true,
+  timestamp: -1n,
+  ...changes,
+});
+
+export const mkfileAction = (
+  path: string,
+  text: string,
+  changes: Partial<MkfileAction> = {},
+): MkfileAction => ({
+  kind: "mkfile",
+  path,
+  mode: 0o644,
+  data: Buffer.from(text),
+  timestamp: -1n,
+  ...changes,
+});
+
+export const nothing: Ref = { kind: "snapshot", snapshot: { layers: [] } };
+
+/** A base image made by COPY of a tree to /. */
+export async function baseOf(
+  fixture: Fixture,
+  name: string,
+  files: Parameters<Fixture["tree"]>[1],
+): Promise<Ref> {
+  return fixture.run(chain(1, copyAction("/", "/")), await fixture.scan(fixture.tree(name, files)));
+}
+
+/** Listing of what the topmost layer has. */
+export async function topOf(fixture: Fixture, ref: Ref): Promise<string[]> {
+  assert.equal(ref.kind, "snapshot");
+  const layers = ref.kind === "snapshot" ? ref.snapshot.layers.slice(-1) : [];
+  return listing(await fixture.rootfs({ kind: "snapshot", snapshot: { layers } }));
 }
