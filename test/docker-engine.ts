@@ -17,8 +17,11 @@ export interface DockerEngine {
 /** Debian's, whatever else is on PATH. */
 const client = "/usr/bin/docker";
 
-/** Starts dockerd with everything below `directory`; it ends with this process at the latest. */
-export async function startDockerEngine(directory: string): Promise<DockerEngine> {
+/** Starts dockerd with everything below `directory`, and more flags; it ends with this process at the latest. */
+export async function startDockerEngine(
+  directory: string,
+  flags: readonly string[] = [],
+): Promise<DockerEngine> {
   mkdirSync(directory, { recursive: true });
   const socket = join(directory, "docker.sock");
   const log = openSync(join(directory, "dockerd.log"), "w");
@@ -41,7 +44,7 @@ export async function startDockerEngine(directory: string): Promise<DockerEngine
         "--exec-root",
         join(directory, "exec"),
       ],
-      ...["--pidfile", join(directory, "dockerd.pid")],
+      ...["--pidfile", join(directory, "dockerd.pid"), ...flags],
     ],
     { stdio: ["ignore", log, log] },
   );

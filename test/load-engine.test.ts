@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -117,6 +118,95 @@ describe("Docker", {
     assert.equal(code, 1);
     assert.match(stderr, /cannot connect to the Docker engine at unix:.*no\.sock/);
   });
+});
+
+describe("Docker behind TLS", {
+  skip: (!isRoot || !existsSync("/usr/sbin/dockerd")) && "needs root and docker.io",
+}, () => {
+  let engine: DockerEngine;
+  let port = 0;
+  const host = (name = "127.0.0.1") => `tcp://${name}:${port}`;
+  const client = { DOCKER_TLS_VERIFY: "1", DOCKER_CERT_PATH: at("tls/client") };
+  before(async () => {
+    await makeCertificates();
+    const free = createServer().listen(0, "127.0.0.1");
+    await once(free, "listening");
+    port = (free.address() as AddressInfo).port;
+    free.close();
+    const server = ["cacert=ca.pem", "cert=server/cert.pem", "key=server/key.pem"].map((flag) => {
+      const [name, file] = flag.split("=") as [string, string];
+      return `--tls${name}=${at(`tls/${file}`)}`;
+    });
+    engine = await startDockerEngine(at("secured"), [`--host=${host()}`, "--tlsverify", ...server]);
+  });
+  after(() => engine?.stop());
+
+  /** An authority, the engine's certificate for 127.0.0.1, a client's, and one of another authority. */
+  async function makeCertificates(): Promise<void> {
+    const openssl = (...args: string[]) => tool("openssl", args, { cwd: at("tls") });
+    const kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
+    sandbox.files("tls", {
+      "server/extensions": "subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth\n",
+      "client/extensions": "extendedKeyUsage=clientAuth\n",
+      "stranger/extensions": "extendedKeyUsage=clientAuth\n",
+    });
+    for (const authority of ["ca", "other"]) {
+      const files = ["-keyout", `${authority}.key`, "-out", `${authority}.pem`];
+      await openssl("req", "-x509", ...kind, ...files, "-subj", `/CN=${authority}`);
+    }
+    for (const [name, authority] of [
+      ["server", "ca"],
+      ["client", "ca"],
+      ["stranger", "other"],
+    ] as const) {
+      const request = ["-keyout", `${name}/key.pem`, "-out", `${name}/request`, "-subj", `/CN=${name}`];
+      await openssl("req", ...kind.slice(0, 5), ...request);
+      const signer = ["-CA", `${authority}.pem`, "-CAkey", `${authority}.key`, "-CAcreateserial"];
+      const signed = ["-in", `${name}/request`, "-out", `${name}/cert.pem`, "-days", "2"];
+      await openssl("x509", "-req", ...signed, ...signer, "-extfile", `${name}/extensions`);
+      copyFileSync(at("tls/ca.pem"), at(`tls/${name}/ca.pem`));
+    }
+  }
+
+  test("--load and docker-daemon: go through it", async () => {
+    const there = { env: { ...env, DOCKER_HOST: host(), ...client } };
+    const { stderr } = await sandbox.ok(
+      ["build", "--load", "--progress=plain", "-t", "tls:1", context],
+      there,
+    );
+    assert.match(stderr, /loading into Docker at tcp:\/\/127\.0\.0\.1:\d+/);
+    await engine.docker("image", "inspect", "tls:1");
+    const from = sandbox.files("from-tls", { Dockerfile: "FROM base\nCOPY Dockerfile /\n" });
+    const built = await sandbox.ok(
+      ["build", "--progress=plain", "--build-context=base=docker-daemon:tls:1", from],
+      there,
+    );
+    assert.match(built.stderr, /COPY Dockerfile/);
+  });
+
+  test("who is not who they should be is refused, and the reason is said", async () => {
+    const refused = async (extra: NodeJS.ProcessEnv, reason: RegExp): Promise<void> => {
+      const there = { env: { ...env, DOCKER_HOST: host(), ...extra } };
+      const { code, stderr } = await sandbox.run(["build", "--load", context], there);
+      assert.equal(code, 1, stderr);
+      assert.match(stderr, reason);
+    };
+    const certificates = (name: string) => ({ ...client, DOCKER_CERT_PATH: at(`tls/${name}`) });
+    await refused({}, /wants TLS\nHint: set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH/);
+    await refused(
+      certificates("stranger"),
+      /cannot connect .*: (ssl\/)?tls\S* alert [\w ]+\nHint: .*cert\.pem/,
+    );
+    await refused(certificates("none"), /DOCKER_TLS_VERIFY is set, and there is no .*tls\/none\/ca\.pem/);
+    await refused({ ...client, DOCKER_HOST: host("localhost") }, /does not match certificate's altnames/);
+    sandbox.files("tls/deceived", Object.fromEntries(["cert.pem", "key.pem"].map(ofClient)));
+    copyFileSync(at("tls/other.pem"), at("tls/deceived/ca.pem"));
+    await refused(certificates("deceived"), /unable to verify the first certificate/);
+  });
+
+  function ofClient(file: string): [string, Buffer] {
+    return [file, readFileSync(at(`tls/client/${file}`))];
+  }
 });
 
 describe("containerd", {

@@ -1,15 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { request } from "node:http";
 import { dirname, join } from "node:path";
-import {
-  BuildError,
-  type Digest,
-  hexOf,
-  isDigest,
-  type Platform,
-  parseReference,
-  toBuildError,
-} from "../core/index.ts";
+import { BuildError, type Digest, hexOf, isDigest, type Platform, parseReference } from "../core/index.ts";
+import { dockerApi, dockerEndpoint } from "../docker/index.ts";
 import { loadArchive, loadFromLayout } from "../image/archive/index.ts";
 import { type Image, readImage } from "../image/index.ts";
 import { type DockerImage, type DockerImageStores, imageInStore } from "./docker-image.ts";
@@ -46,19 +38,19 @@ async function fromDaemon(
   platform: Platform,
   signal: AbortSignal,
 ): Promise<Image> {
+  const docker = dockerApi(dockerEndpoint(undefined, process.env), signal);
   const path = `/images/${encodeURIComponent(name)}`;
-  const facts = JSON.parse((await wholeAnswer(`${path}/json`, name, signal)).toString()) as { Id?: string };
-  const memo = isDigest(facts.Id ?? "")
-    ? join(stores.root, "remote", "docker", hexOf(facts.Id as Digest))
-    : undefined;
+  const { Id: id } = ((await docker.get(`${path}/json`)) ?? {}) as { Id?: unknown };
+  if (typeof id !== "string")
+    throw new BuildError("not-found", `docker-daemon:${name}: there is no such image in Docker's store`, {
+      hint: "`docker images` lists what is there",
+    });
+  const memo = isDigest(id) ? join(stores.root, "remote", "docker", hexOf(id)) : undefined;
   const known = memo === undefined ? undefined : remembered(memo, stores, platform);
   if (known !== undefined) return known;
-  const loaded = await loadArchive(await daemonAnswer(`${path}/get`, name, signal), {
-    ...stores,
-    platform,
-    signal,
-  });
-  const image = loaded[0]?.image;
+  const archive = await docker.download(`${path}/get`);
+  const loaded = archive && (await loadArchive(archive, { ...stores, platform, signal }));
+  const image = loaded?.[0]?.image;
   if (image === undefined) throw new BuildError("data-loss", `Docker sent no image for ${name}`);
   if (memo !== undefined) {
     mkdirSync(dirname(memo), { recursive: true, mode: 0o700 });
@@ -79,57 +71,4 @@ function remembered(memo: string, { content, layers }: Stores, platform: Platfor
   } catch {
     return undefined; // nothing is known, or part of it was pruned
   }
-}
-
-function socketPath(): string {
-  const host = process.env.DOCKER_HOST ?? "";
-  if (host === "") return "/var/run/docker.sock";
-  if (host.startsWith("unix://")) return host.slice("unix://".length);
-  throw new BuildError(
-    "unimplemented",
-    `docker-daemon: only reaches Docker through a unix socket, and DOCKER_HOST is ${host}`,
-    {
-      hint: "set DOCKER_HOST=unix:///path, or use docker save and --build-context NAME=oci-layout://DIR",
-    },
-  );
-}
-
-function daemonAnswer(path: string, name: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
-  const socket = socketPath();
-  return new Promise((resolve, reject) => {
-    const call = request({ socketPath: socket, path, host: "docker", signal }, (response) => {
-      if (response.statusCode === 200) return resolve(response);
-      response.resume();
-      const missing = response.statusCode === 404;
-      const problem = missing
-        ? "there is no such image in Docker's store"
-        : `Docker answered ${response.statusCode}`;
-      reject(
-        new BuildError(missing ? "not-found" : "unavailable", `docker-daemon:${name}: ${problem}`, {
-          hint: missing ? "`docker images` lists what is there" : undefined,
-        }),
-      );
-    });
-    call.on("error", (error) => {
-      if (signal.aborted) return reject(error);
-      const { code, message } = toBuildError(error);
-      reject(
-        new BuildError(
-          code === "internal" ? "unavailable" : code,
-          `docker-daemon:${name}: cannot reach Docker at ${socket}: ${message}`,
-          {
-            hint: "is Docker running, and may this user reach its socket? DOCKER_HOST names another one",
-            cause: error,
-          },
-        ),
-      );
-    });
-    call.end();
-  });
-}
-
-async function wholeAnswer(path: string, name: string, signal: AbortSignal): Promise<Buffer> {
-  const pieces: Uint8Array[] = [];
-  for await (const piece of await daemonAnswer(path, name, signal)) pieces.push(piece);
-  return Buffer.concat(pieces);
 }

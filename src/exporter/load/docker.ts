@@ -5,11 +5,11 @@ import {
   familiarRepository,
   parseReference,
 } from "../../core/index.ts";
+import { type DockerApi, type DockerEndpoint, dockerApi } from "../../docker/index.ts";
 import { saveArchive } from "../../image/archive/index.ts";
 import type { CommittedImage } from "../commit.ts";
 import type { ExportStores } from "../destination.ts";
-import { type DockerApi, dockerApi } from "./docker-api.ts";
-import type { DockerEndpoint } from "./docker-endpoint.ts";
+import { counted } from "./counted.ts";
 import type { Loaded, LoadOptions, LocalEngine } from "./types.ts";
 
 /** Images of the engine that are looked at to find layers that it has; more would cost more than they save. */
@@ -64,14 +64,17 @@ async function load(
   const images = [{ target: image.target, names }];
   const omit = storesIndexes ? new Set<Digest>() : await layersThere(api, image);
   const archive = (without: ReadonlySet<Digest>) =>
-    saveArchive(images, storesIndexes ? "oci" : "docker", stores.content, signal, without);
+    counted(
+      saveArchive(images, storesIndexes ? "oci" : "docker", stores.content, signal, without),
+      onProgress,
+    );
   try {
-    await api.load(archive(omit), onProgress);
+    await api.load(archive(omit));
   } catch (error) {
     signal?.throwIfAborted();
     if (omit.size === 0) throw error;
     // Layers may have gone in the meantime, or the engine wants to see every one.
-    await api.load(archive(new Set()), onProgress);
+    await api.load(archive(new Set()));
   }
   return { id, sent: true };
 }

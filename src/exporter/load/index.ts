@@ -1,5 +1,5 @@
 import { BuildError } from "../../core/index.ts";
-import { dockerEndpoint } from "./docker-endpoint.ts";
+import { dockerEndpoint } from "../../docker/index.ts";
 import type { LocalEngine } from "./types.ts";
 
 export type { Loaded, LoadOptions, LocalEngine } from "./types.ts";

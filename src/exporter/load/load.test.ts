@@ -4,9 +4,9 @@ import { createServer, type RequestListener, type Server } from "node:http";
 import { join } from "node:path";
 import { after, afterEach, test } from "node:test";
 import { BuildError } from "../../core/index.ts";
+import { dockerEndpoint } from "../../docker/index.ts";
 import { exportResult } from "../index.ts";
 import { draftOf, sourceOf, temporaryStore, twoLayers } from "../testing/fixture.ts";
-import { dockerEndpoint } from "./docker-endpoint.ts";
 import { findEngine } from "./index.ts";
 
 const store = temporaryStore();

@@ -1,9 +1,8 @@
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { BuildError, type Bytes, collect, foreignText } from "../../core/index.ts";
-import { counted } from "./counted.ts";
-import type { DockerEndpoint, TlsFiles } from "./docker-endpoint.ts";
+import { BuildError, type Bytes, collect, foreignText } from "../core/index.ts";
+import type { DockerEndpoint, TlsFiles } from "./endpoint.ts";
 
 /** Requests to the API of a Docker engine. Throws `unavailable` when nobody answers. */
 export interface DockerApi {
@@ -12,7 +11,9 @@ export interface DockerApi {
   /** Sends a request without a body. */
   post(path: string): Promise<void>;
   /** Sends an archive; throws with the message of the stream that comes back when the engine refuses it. */
-  load(archive: Bytes, progress: (sent: number) => void): Promise<void>;
+  load(archive: Bytes): Promise<void>;
+  /** The answer as it comes; undefined for 404. */
+  download(path: string): Promise<Bytes | undefined>;
 }
 
 /** An engine's answers are small, except that some list every image. */
@@ -37,13 +38,13 @@ export function dockerApi(endpoint: DockerEndpoint, signal: AbortSignal | undefi
       const { status, text } = await ask("POST", path);
       if (status < 200 || status > 299) throw failure(endpoint, status, text);
     },
-    async load(archive, progress) {
+    async load(archive) {
       const headers = { "content-type": "application/x-tar" };
       const sending = await open(endpoint, "POST", "/images/load?quiet=1", { headers }, signal);
       const answered = answerOf(sending.response, endpoint);
       answered.catch(() => undefined);
       try {
-        await pipeline(counted(archive, progress), sending.request);
+        await pipeline(archive, sending.request);
       } catch (error) {
         signal?.throwIfAborted();
         // An engine that refuses may hang up before everything is sent: what it says counts.
@@ -53,6 +54,17 @@ export function dockerApi(endpoint: DockerEndpoint, signal: AbortSignal | undefi
       const { status, text } = await answered;
       if (status !== 200) throw failure(endpoint, status, text);
       checkStream(text, endpoint);
+    },
+    async download(path) {
+      const { request, response } = await open(endpoint, "GET", path, {}, signal);
+      request.end();
+      const message = await response.catch((error: unknown) => {
+        throw unreachable(endpoint, error);
+      });
+      if (message.statusCode === 200) return message;
+      const { status, text } = await answerOf(response, endpoint);
+      if (status === 404) return undefined;
+      throw failure(endpoint, status, text);
     },
   };
 }
@@ -79,7 +91,8 @@ async function open(
     ...extra,
     ...(signal === undefined ? {} : { signal }),
   };
-  const headers = { host: "docker", ...extra.headers };
+  // Of a host the name counts, for its certificate, too.
+  const headers = { ...("socketPath" in address ? { host: "docker" } : {}), ...extra.headers };
   const request =
     tls === undefined
       ? httpRequest({ ...options, headers })
@@ -126,6 +139,10 @@ function checkStream(text: string, endpoint: DockerEndpoint): void {
 }
 
 function failure(endpoint: DockerEndpoint, status: number, text: string): BuildError {
+  if (/to an HTTPS server/.test(text))
+    return new BuildError("failed-precondition", `the Docker engine at ${endpoint.name} wants TLS`, {
+      hint: "set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to a directory with ca.pem, cert.pem and key.pem",
+    });
   let message = `status ${status}`;
   try {
     const json = JSON.parse(text) as { message?: unknown };
@@ -140,16 +157,20 @@ function failure(endpoint: DockerEndpoint, status: number, text: string): BuildE
 }
 
 /** Nobody listens there, or not to us. */
-function unreachable({ name }: DockerEndpoint, error: unknown): BuildError {
+function unreachable({ name, address }: DockerEndpoint, error: unknown): BuildError {
   const { code, message } = error as NodeJS.ErrnoException;
   const denied = code === "EACCES";
+  // OpenSSL's own message is a line of places in its source.
+  const alert = /:((?:ssl\/)?tls\S* alert [\w ]+):/.exec(message)?.[1];
   return new BuildError(
     denied ? "permission-denied" : "unavailable",
-    `cannot connect to the Docker engine at ${name}: ${message}`,
+    `cannot connect to the Docker engine at ${name}: ${alert ?? message}`,
     {
       hint: denied
         ? "your user may not open the socket: join the group docker, or use sudo"
-        : "is the engine running? DOCKER_HOST and `docker context` say where it is",
+        : "tls" in address
+          ? "is the engine running, and are ca.pem, cert.pem and key.pem (DOCKER_CERT_PATH, or the context's) made for it?"
+          : "is the engine running? DOCKER_HOST and `docker context` say where it is",
       cause: error,
     },
   );

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { BuildError } from "../../core/index.ts";
+import { BuildError } from "../core/index.ts";
 
 /** Where a Docker engine is spoken to. */
 export interface DockerEndpoint {
@@ -80,7 +80,16 @@ function tlsOfEnvironment(env: NodeJS.ProcessEnv, directory: string): TlsFiles |
   if (!verify && !env.DOCKER_TLS) return undefined;
   const certificates = env.DOCKER_CERT_PATH || directory;
   const file = (pem: string) => read(join(certificates, pem));
-  return tlsFiles(file("ca.pem"), file("cert.pem"), file("key.pem"), verify);
+  const ca = file("ca.pem");
+  if (verify && ca === undefined)
+    throw new BuildError(
+      "not-found",
+      `DOCKER_TLS_VERIFY is set, and there is no ${join(certificates, "ca.pem")}`,
+      {
+        hint: "DOCKER_CERT_PATH names the directory of ca.pem, cert.pem and key.pem",
+      },
+    );
+  return tlsFiles(ca, file("cert.pem"), file("key.pem"), verify);
 }
 
 function tlsFiles(
