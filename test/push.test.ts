@@ -86,6 +86,8 @@ describe("push", { skip: missing.length > 0 && `needs ${missing.join(", ")}` }, 
     const first = await sandbox.ok(["push", name], { env });
     assert.equal(first.stdout, `Digest: ${await digestAt(name)}\n${name}\n`);
     assert.match(first.stderr, /: Pushed \(/);
+    const asked = await sandbox.ok(["inspect", "-f", "{{json .RepoDigests}}", name]);
+    assert.deepEqual(JSON.parse(asked.stdout), [`${name.replace(/:1$/, "")}@${await digestAt(name)}`]);
     const second = await sandbox.ok(["push", name], { env });
     assert.equal(second.stdout, first.stdout);
     assert.doesNotMatch(second.stderr, /Pushed/);

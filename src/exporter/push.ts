@@ -103,7 +103,9 @@ async function send(
     ...(signal === undefined ? {} : { signal }),
     ...(onProgress === undefined ? {} : { onProgress }),
   });
-  return { name: formatReference(reference), target, uploaded };
+  const name = formatReference(reference);
+  if (reference.tag !== undefined) await stores.names.setPushed(name, local.digest, target.digest);
+  return { name, target, uploaded };
 }
 
 /** What is pushed of an image of the store; `plain` gets the diffIDs of layers that were compressed for it. */

@@ -36,11 +36,13 @@ export function imageSize(image: Pick<Image, "config" | "manifest">, stores: Sto
 export function inspectImage(image: Image, records: readonly ImageRecord[], stores: Stores): object {
   const { config } = image;
   const references = records.flatMap(({ name }) => (name === undefined ? [] : [parseReference(name)]));
-  const repositories = [...new Set(references.map(familiarRepository))];
+  const digests = records.flatMap(({ name, target, pushed = target.digest }) =>
+    name === undefined ? [] : [`${familiarRepository(parseReference(name))}@${pushed}`],
+  );
   return {
     Id: image.id,
     RepoTags: references.filter(({ digest }) => digest === undefined).map(familiarReference),
-    RepoDigests: repositories.map((repository) => `${repository}@${image.target.digest}`),
+    RepoDigests: [...new Set(digests)],
     Comment: config.history?.at(-1)?.comment ?? "",
     Created: config.created ?? "",
     Author: config.author ?? "",

@@ -112,6 +112,12 @@ export function openNameStore(root: string): NameStore {
         return record;
       });
     },
+    setPushed: (name, target, pushed) =>
+      alone(() => {
+        const record = get(name);
+        if (record?.target.digest === target && record.pushed !== pushed)
+          writeRecord(fileOf(record), { ...record, pushed });
+      }),
     remove: (record) =>
       alone(() => {
         const file = fileOf(record);

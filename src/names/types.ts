@@ -10,6 +10,8 @@ export interface ImageRecord {
   readonly manifest: Descriptor;
   /** Image id: the digest of the configuration. */
   readonly id: Digest;
+  /** What the registry of this name has since it was pushed there: another manifest, for layers are compressed for it. */
+  readonly pushed?: Digest;
   /** When the name was given to it, in milliseconds since the epoch. */
   readonly created: number;
 }
@@ -31,6 +33,8 @@ export interface NameStore {
    * unless it has another one. Writes nothing when the name means this image already.
    */
   set(name: string | undefined, image: NewImageRecord): Promise<ImageRecord>;
+  /** Keeps with a name, if it still means `target`, under which digest the image was pushed by it. */
+  setPushed(name: string, target: Digest, pushed: Digest): Promise<void>;
   /** Takes a name (or, with a digest, an untagged image) away; false when there was none. */
   remove(record: Pick<ImageRecord, "name" | "target">): Promise<boolean>;
   /** Files under `names/` that are no records. */

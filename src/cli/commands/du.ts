@@ -1,6 +1,6 @@
 import { diskUsage } from "../../store/index.ts";
 import type { Command } from "../command.ts";
-import { formatSize } from "../progress/format.ts";
+import { formatSize, printableLine } from "../progress/format.ts";
 import { ago, textTable } from "../text-table.ts";
 import { rootFlag, storeOf } from "./common.ts";
 
@@ -26,7 +26,7 @@ export const command: Command = {
         formatSize(layer.tar, 3),
         formatSize(layer.directory, 3),
         layer.inUse ? "yes" : "",
-        [...layer.images, ...layer.steps].join(", "),
+        neededBy([...layer.images, ...layer.steps]),
       ]);
       process.stdout.write(textTable(["LAYER", "CREATED", "TAR", "DIRECTORY", "IN USE", "NEEDED BY"], rows));
       process.stdout.write("\n");
@@ -37,6 +37,21 @@ export const command: Command = {
     return 0;
   },
 };
+
+const namedNeeds = 3;
+const widestNeed = 40;
+
+/** The first few of the images and steps that need a layer, and how many more there are. */
+function neededBy(needs: readonly string[]): string {
+  const shown = needs.slice(0, namedNeeds).map((need) => {
+    const short = printableLine(need)
+      .replace(/^docker\.io\/(library\/)?/, "")
+      .replace(/^sha256:(.{12}).*/, "$1");
+    return short.length > widestNeed ? `${short.slice(0, widestNeed - 1)}…` : short;
+  });
+  const more = needs.length - shown.length;
+  return [...shown, ...(more > 0 ? [`${more} more`] : [])].join(", ");
+}
 
 function title(kind: string): string {
   return kind.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
