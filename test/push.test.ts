@@ -111,6 +111,11 @@ describe("push", { skip: missing.length > 0 && `needs ${missing.join(", ")}` }, 
     const name = `${registry.host}/team/app:1`;
     const digest = await digestAt(name);
     await sandbox.ok(["rmi", name], { env });
+    const created = await sandbox.ok(["create", name], { env });
+    assert.match(created.stderr, /^Unable to find image '\S+\/team\/app:1' locally\n/);
+    assert.equal((await sandbox.ok(["create", name], { env })).stderr, "", "it has its name from then on");
+    await sandbox.ok(["container", "prune", "-f"]);
+    await sandbox.ok(["rmi", name], { env });
     assert.match((await sandbox.ok(["pull", name], { env })).stdout, new RegExp(digest));
     assert.match((await sandbox.ok(["push", name], { env })).stdout, new RegExp(digest));
     await sandbox.ok(["logout", registry.host], { env });

@@ -67,6 +67,8 @@ async function pushOne(
       signal,
       byDigest: push?.byDigest ?? false,
       ...(compression === undefined ? {} : { compression }),
+      onCompress: (id, size, done) =>
+        step.status(`compressing ${id}`, done ? size : 0, { total: size, done }),
       onProgress: ({ id, current, total, state }) =>
         step.status(`${state === "uploading" ? "pushed" : state} ${id}`, current, {
           total,

@@ -8,6 +8,10 @@ const frameTime = 100;
 export interface TransferDisplay {
   /** So many bytes of a blob have passed. */
   moving(id: string, current: number, total: number): void;
+  /** Something else is done to so many bytes of a blob, before it moves. */
+  busy(id: string, what: string, total: number): void;
+  /** It is done, or given up. */
+  idle(id: string): void;
   /** The blob is through; `outcome` says what became of it. Told once for each, whatever is said of it later. */
   through(id: string, outcome: string, total: number): void;
   /** Nothing moves any more. */
@@ -40,6 +44,13 @@ export function transferDisplay(out: Terminal, now: () => number = Date.now): Tr
       if (told.has(id)) return;
       underWay.set(id, `${shortId(id)}: ${formatSize(current, 3)} / ${formatSize(total, 3)}`);
       if (out.size() !== undefined && now() - drawnAt >= frameTime) draw([]);
+    },
+    busy(id, what, total) {
+      underWay.set(id, `${shortId(id)}: ${what} (${formatSize(total, 3)})`);
+      if (out.size() !== undefined) draw([]);
+    },
+    idle(id) {
+      underWay.delete(id);
     },
     through(id, outcome, total) {
       if (told.has(id)) return;

@@ -29,6 +29,8 @@ export interface PushImageOptions {
   readonly platform?: Platform;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: PushProgress) => void;
+  /** A layer of so many bytes begins to be compressed, or is done with. */
+  readonly onCompress?: (diffId: Digest, size: number, done: boolean) => void;
 }
 
 export interface PushedImage {
@@ -187,7 +189,7 @@ async function compressedManifest(
   fetched: FetchedManifest,
   manifest: Manifest,
   stores: ExportStores,
-  { compression = "gzip", signal }: PushImageOptions,
+  { compression = "gzip", signal, onCompress }: PushImageOptions,
   plain: Map<Digest, Digest>,
 ): Promise<FetchedManifest> {
   const isPlain = manifest.layers.some(({ mediaType }) => mediaType === mediaTypes.ociLayer);
@@ -199,7 +201,9 @@ async function compressedManifest(
       layers.push(layer);
       continue;
     }
+    onCompress?.(layer.digest, layer.size, false);
     const blob = await stores.layers.compressed(layer.digest, compression, signal);
+    onCompress?.(layer.digest, layer.size, true);
     plain.set(blob.digest, layer.digest);
     layers.push({ ...layer, mediaType, ...blob });
   }

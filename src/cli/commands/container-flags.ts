@@ -77,7 +77,7 @@ export const containerFlags: readonly Flag[] = [
     help: "ask the registry: missing, always or never (default: missing)",
   },
   { name: "cidfile", completes: "file", value: "FILE", help: "write the container's id to a file" },
-  { name: "quiet", short: "q", help: "no effect: pulling an image prints nothing" },
+  { name: "quiet", short: "q", help: "print nothing about the image that is pulled" },
   rootFlag,
   ...refusedContainerFlags,
 ];

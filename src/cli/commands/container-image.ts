@@ -6,15 +6,26 @@ import {
   createContainer,
   openContainers,
 } from "../../container/index.ts";
-import { BuildError, digestOf, hostPlatform, type ImageConfig } from "../../core/index.ts";
+import {
+  BuildError,
+  digestOf,
+  familiarReference,
+  hostPlatform,
+  type ImageConfig,
+  type Platform,
+  parseReference,
+} from "../../core/index.ts";
 import { findTool } from "../../executor/index.ts";
 import { openLease } from "../../names/index.ts";
 import { openRegistry } from "../../registry/index.ts";
-import { resolveDockerImage } from "../../source/index.ts";
+import { pullImage, resolveDockerImage } from "../../source/index.ts";
 import type { Store } from "../../store/index.ts";
 import type { Call } from "../command.ts";
+import { stderrTerminal } from "../progress/index.ts";
+import { transferDisplay } from "../transfers.ts";
 import { platformOf, writeWhole } from "./common.ts";
 import { containerOptions } from "./container-flags.ts";
+import { reportPull } from "./pull.ts";
 
 /** Makes the container that `run` and `create` were asked for, from an image of the store or of its registry. */
 export async function makeContainer(
@@ -76,6 +87,7 @@ async function findImage(
       pull: pull === "always" && byId === undefined,
     },
   );
+  if (image.origin === "registry") await bring(name, call, platform, { ...store, registry }, signal);
   const { config = {} } = JSON.parse(image.config.toString()) as ImageConfig;
   return {
     name,
@@ -84,6 +96,29 @@ async function findImage(
     snapshot: await image.materialize({ signal }),
     config,
   };
+}
+
+/** As `pull` does: the image is here and has its name the next time. */
+async function bring(
+  name: string,
+  call: Call,
+  platform: Platform,
+  stores: Parameters<typeof pullImage>[1],
+  signal: AbortSignal,
+): Promise<void> {
+  const options = { platform, signal };
+  if (call.is("quiet")) {
+    await pullImage(name, stores, options);
+    return;
+  }
+  if (stores.names.get(name) === undefined)
+    process.stderr.write(`Unable to find image '${familiarReference(parseReference(name))}' locally\n`);
+  const display = transferDisplay(stderrTerminal());
+  try {
+    await pullImage(name, stores, { ...options, onProgress: reportPull(display) });
+  } finally {
+    display.end();
+  }
 }
 
 function pullOf(call: Call): "missing" | "always" | "never" {

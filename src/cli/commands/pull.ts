@@ -43,7 +43,7 @@ export const command: Command = {
           {
             platform: wanted,
             signal: stop.signal,
-            ...(call.is("quiet") ? {} : { onProgress: report(display) }),
+            ...(call.is("quiet") ? {} : { onProgress: reportPull(display) }),
           },
         );
       for (const other of more) await pull(other);
@@ -67,8 +67,8 @@ export const command: Command = {
   },
 };
 
-/** What is here before anything of it moves was here already. */
-function report(display: TransferDisplay): (progress: BlobProgress) => void {
+/** Shows the blobs of a pull. What is here before anything of it moves was here already. */
+export function reportPull(display: TransferDisplay): (progress: BlobProgress) => void {
   const fetched = new Set<string>();
   return ({ id, current, total }) => {
     if (current < total) {

@@ -44,7 +44,13 @@ export const command: Command = {
         compression,
         signal: stop.signal,
         ...(platform === undefined ? {} : { platform }),
-        ...(quiet ? {} : { onProgress: report(display) }),
+        ...(quiet
+          ? {}
+          : {
+              onProgress: report(display),
+              onCompress: (id, size, done) =>
+                done ? display.idle(id) : display.busy(id, "Compressing", size),
+            }),
       });
       display.end();
       if (!quiet) process.stdout.write(`Digest: ${target.digest}\n`);
