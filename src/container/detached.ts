@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
-import { BuildError, type ErrorCode } from "../core/index.ts";
+import { BuildError, type ErrorCode, workerFile } from "../core/index.ts";
 import type { Container } from "./types.ts";
 
 /** What a supervisor says on descriptor 3, one line, when the container runs or cannot. */
@@ -9,10 +9,7 @@ export type StartReport =
   | { readonly exitCode: number }
   | { readonly error: { readonly code: ErrorCode; readonly message: string; readonly hint?: string } };
 
-const entry = new URL(
-  import.meta.url.endsWith(".ts") ? "./supervisor-worker.ts" : "./supervisor-worker.js",
-  import.meta.url,
-);
+const entry = workerFile("supervisor-worker", import.meta.url);
 
 /**
  * Starts a container under a process of its own, which outlives this one: it writes the log and the exit status, and cleans

@@ -10,7 +10,6 @@ import {
   statSync,
   utimesSync,
   writeFileSync,
-  writeSync,
 } from "node:fs";
 import { join } from "node:path";
 import {
@@ -23,6 +22,7 @@ import {
   hexOf,
   namesIn,
   verified,
+  writeFully,
 } from "../core/index.ts";
 import type { Blob, ContentStore } from "./types.ts";
 
@@ -138,7 +138,7 @@ async function writeHashed(
       size += chunk.length;
       if (expected.size !== undefined && size > expected.size) break;
       hash.update(chunk);
-      writeWhole(descriptor, chunk);
+      writeFully(descriptor, chunk);
     }
   } finally {
     closeSync(descriptor);
@@ -146,10 +146,6 @@ async function writeHashed(
   const blob = { digest: fromHex(hash.digest("hex")), size };
   checkExpected(blob, expected);
   return blob;
-}
-
-function writeWhole(descriptor: number, chunk: Uint8Array): void {
-  for (let done = 0; done < chunk.length; ) done += writeSync(descriptor, chunk, done, chunk.length - done);
 }
 
 function checkExpected(blob: Blob, expected: Expected): void {

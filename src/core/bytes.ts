@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { writeSync } from "node:fs";
 import type { Descriptor } from "./descriptor.ts";
 import { BuildError } from "./errors.ts";
 
@@ -36,4 +37,9 @@ export async function collect(data: Bytes, limit: number, what = "content"): Pro
     chunks.push(chunk);
   }
   return Buffer.concat(chunks, size);
+}
+
+/** Writes all of `bytes` to a descriptor, synchronously. */
+export function writeFully(fd: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
 }

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
-import { closeSync, openSync, rmSync, statSync, writeSync } from "node:fs";
+import { closeSync, openSync, rmSync, statSync } from "node:fs";
+import { writeFully } from "./bytes.ts";
 import { combineCrc32 } from "./crc.ts";
 import type { Descriptor } from "./descriptor.ts";
-import { poolSize, runInWorker } from "./worker-pool.ts";
+import { poolSize, runInWorker, workerFile } from "./worker-pool.ts";
 
 export type CompressionAlgorithm = "gzip" | "zstd";
 
@@ -27,10 +28,7 @@ const chunkSize = 1 << 20;
 /** What Docker and BuildKit use when they are not told. */
 const defaultLevels = { gzip: 6, zstd: 3 } as const;
 
-const entry = new URL(
-  import.meta.url.endsWith(".ts") ? "./compression-worker.ts" : "./compression-worker.js",
-  import.meta.url,
-);
+const entry = workerFile("compression-worker", import.meta.url);
 
 /**
  * Compresses a file into `target`, chunk by chunk in worker threads. The same content gives the same bytes on every machine with
@@ -50,7 +48,7 @@ export async function compressFile(
   let size = 0;
   const write = (bytes: Uint8Array): void => {
     hash.update(bytes);
-    for (let done = 0; done < bytes.length; ) done += writeSync(out, bytes, done);
+    writeFully(out, bytes);
     size += bytes.length;
   };
   try {

@@ -1,3 +1,7 @@
+/**
+ * One pool of worker threads for the whole process, for work that is synchronous and long: walks of large trees, hashing, tar,
+ * compression. Workers start when they are first needed, are reused, and do not keep the process alive while idle.
+ */
 import { availableParallelism } from "node:os";
 import type { Transferable, Worker } from "node:worker_threads";
 import { BuildError, type ErrorCode, type ErrorDetails, toBuildError } from "./errors.ts";
@@ -46,10 +50,6 @@ export type WorkerTasks = Readonly<Record<string, (input: any) => unknown>>;
 /** Loaded when it is needed: loading it takes longer than most of what a cached build does. */
 const workerThreads = () => process.getBuiltinModule("node:worker_threads");
 
-/**
- * One pool of worker threads for the whole process, for work that is synchronous and long: walks of large trees, hashing, tar,
- * compression. Workers start when they are first needed, are reused, and do not keep the process alive while idle.
- */
 /** Resident bytes of the process above which a worker that has done its job is not kept for another. */
 const largeProcess = 160 << 20;
 
@@ -59,9 +59,13 @@ const queue: Job[] = [];
 /** Threads that work at once: as many as the process may use processors. */
 export const poolSize = availableParallelism();
 
+/** The file of a worker: beside the module that starts it (`beside`) in the sources, beside the bundle in `dist/`. */
+export function workerFile(name: string, beside: string): URL {
+  return new URL(`./${name}${beside.endsWith(".ts") ? ".ts" : ".js"}`, beside);
+}
+
 /**
- * Runs a task of a worker file (`new URL("./x-worker.ts", import.meta.url)`) that calls `serveTasks`. Rejects with
- * the BuildError that the task threw, or `canceled`.
+ * Runs a task of a worker file that calls `serveTasks`. Rejects with the BuildError that the task threw, or `canceled`.
  */
 export function runInWorker<T>(
   entry: URL,

@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
+import { effectiveCapabilities } from "../stacking/index.ts";
 
 /** Docker's default capabilities. */
 export const defaultCapabilities: readonly string[] = [
@@ -65,8 +66,7 @@ function isRoot(): boolean {
 }
 
 function ownCapabilities(): string[] {
-  const match = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "latin1"));
-  const bits = BigInt(`0x${match?.[1] ?? "0"}`);
+  const bits = effectiveCapabilities();
   return names.filter((_, number) => (bits >> BigInt(number)) & 1n).map((name) => `CAP_${name}`);
 }
 

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { BuildError, readIfPresent } from "../core/index.ts";
+import { BuildError, readIfPresent, workerFile } from "../core/index.ts";
 import { findTool, type Stacking } from "../stacking/index.ts";
 import { cgroupParentOf } from "./cgroup-parent.ts";
 import { type CgroupMode, hasUnifiedHierarchy } from "./host.ts";
@@ -26,10 +26,7 @@ export interface Host {
   readonly stacking: Stacking;
 }
 
-const workerEntry = new URL(
-  import.meta.url.endsWith(".ts") ? "./step-worker.ts" : "./step-worker.js",
-  import.meta.url,
-);
+const workerEntry = workerFile("step-worker", import.meta.url);
 
 /** A step that is ready to be started, but for its configuration. */
 export interface PreparedStep {

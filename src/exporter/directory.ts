@@ -8,15 +8,13 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
-  readSync,
   renameSync,
   rmSync,
   symlinkSync,
   utimesSync,
-  writeSync,
 } from "node:fs";
-import { BuildError, type BytePath, fileTime, fsPath, makeDirectories, textOf } from "../core/index.ts";
-import type { FoundEntry, Rootfs } from "../snapshot/index.ts";
+import { type BytePath, fileTime, fsPath, makeDirectories } from "../core/index.ts";
+import { copyBytes, type FoundEntry, type Rootfs } from "../snapshot/index.ts";
 import { forEachEntry, type RootfsOptions } from "./rootfs-tar.ts";
 
 type HostPath = string | Buffer;
@@ -98,22 +96,13 @@ function siblingOf(target: HostPath, name: string): HostPath {
   return Buffer.concat([target.subarray(0, target.lastIndexOf(0x2f) + 1), Buffer.from(name)]);
 }
 
-const buffer = Buffer.allocUnsafeSlow(1 << 18);
-
 function copyFile(entry: FoundEntry, target: HostPath, mtime: number): void {
   const bytes = entry.layer.open(entry.path);
   try {
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
     const out = openSync(target, flags, 0o600);
     try {
-      for (let done = 0; done < bytes.size; ) {
-        const wanted = Math.min(buffer.length, bytes.size - done);
-        const read = readSync(bytes.fd, buffer, 0, wanted, bytes.position + done);
-        if (read === 0)
-          throw new BuildError("data-loss", `${textOf(entry.path)}: its content ends too early`);
-        for (let written = 0; written < read; ) written += writeSync(out, buffer, written, read - written);
-        done += read;
-      }
+      copyBytes(bytes, entry.path, out);
       const time = fileTime(mtime);
       futimesSync(out, time, time);
     } finally {

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import { closeSync, createReadStream, openSync, readSync, rmSync, writeSync } from "node:fs";
+import { closeSync, createReadStream, openSync, readSync, rmSync } from "node:fs";
 import type { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGunzip, createZstdDecompress } from "node:zlib";
-import { BuildError, type Digest } from "../core/index.ts";
+import { BuildError, type Digest, writeFully } from "../core/index.ts";
 
 export type Compression = "none" | "gzip" | "zstd";
 
@@ -48,7 +48,7 @@ export async function inflate(input: {
       for await (const piece of pieces as AsyncIterable<Buffer>) {
         phase = "writing";
         hash.update(piece);
-        for (let done = 0; done < piece.length; ) done += writeSync(out, piece, done);
+        writeFully(out, piece);
         size += piece.length;
         phase = "reading";
       }

@@ -13,23 +13,12 @@ import {
   lchownSync,
   lutimesSync,
   openSync,
-  readSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
-  writeSync,
 } from "node:fs";
-import {
-  BuildError,
-  type BytePath,
-  bytePathOf,
-  fileTime,
-  fsPath,
-  nameOf,
-  parentOf,
-  textOf,
-} from "../core/index.ts";
-import type { FileBytes, LayerEntry } from "../snapshot/index.ts";
+import { type BytePath, bytePathOf, fileTime, fsPath, nameOf, parentOf } from "../core/index.ts";
+import type { LayerEntry } from "../snapshot/index.ts";
 import { type IdMap, isMapped, type Marks } from "../stacking/index.ts";
 import { makeNode, setXattr } from "../sys/index.ts";
 
@@ -51,7 +40,6 @@ export function hostBelow(directory: string): Host {
   return (path) => fsPath(path === "" ? base : `${base}/${path}`);
 }
 
-export const windowSize = 1 << 20;
 const createOnly = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
 /** Whether an entry can be made at all. */
@@ -101,18 +89,6 @@ export function writeFile(
     futimesSync(fd, fileTime(entry.mtime), fileTime(entry.mtime));
   } finally {
     closeSync(fd);
-  }
-}
-
-/** Copies the content of a file of some layer. */
-export function copyContent(content: FileBytes, path: BytePath, out: number): void {
-  const window = Buffer.allocUnsafe(Math.min(windowSize, Math.max(1, content.size)));
-  for (let done = 0; done < content.size; ) {
-    const length = Math.min(window.length, content.size - done);
-    const count = readSync(content.fd, window, 0, length, content.position + done);
-    if (count === 0) throw new BuildError("data-loss", `${textOf(path)} is shorter than its index says`);
-    for (let written = 0; written < count; ) written += writeSync(out, window, written, count - written);
-    done += count;
   }
 }
 

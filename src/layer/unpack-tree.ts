@@ -1,9 +1,14 @@
 import { linkSync, mkdirSync } from "node:fs";
 import type { BytePath } from "../core/index.ts";
-import { type FoundEntry, type LayerEntry, type LayerSource, openRootfs } from "../snapshot/index.ts";
+import {
+  copyBytes,
+  type FoundEntry,
+  type LayerEntry,
+  type LayerSource,
+  openRootfs,
+} from "../snapshot/index.ts";
 import {
   canMake,
-  copyContent,
   type DirectoryStyle,
   hostBelow,
   makeSpecial,
@@ -59,7 +64,7 @@ function makeFile(
   }
   const content = file.layer.open(file.path);
   try {
-    writeFile(host, file, style, (out) => copyContent(content, file.path, out));
+    writeFile(host, file, style, (out) => copyBytes(content, file.path, out));
   } finally {
     content.close();
   }

@@ -6,6 +6,7 @@
 import { closeSync, linkSync, mkdirSync, openSync, readSync, writeSync } from "node:fs";
 import { BuildError, type BytePath, textOf } from "../core/index.ts";
 import {
+  copyBytes,
   entryAt,
   findRecord,
   flagsAt,
@@ -22,14 +23,12 @@ import {
 } from "../snapshot/index.ts";
 import {
   canMake,
-  copyContent,
   type DirectoryStyle,
   type Host,
   hostBelow,
   makeSpecial,
   makeWhiteout,
   settleDirectory,
-  windowSize,
   writeFile,
 } from "./unpack-entry.ts";
 
@@ -80,6 +79,8 @@ export function unpackLayer({ source, below, target, style }: UnpackTask): void 
     settleDirectory(host(entry.path), borrowed(entry, lower), opaque, style);
   for (const layer of lower?.layers ?? []) layer.close();
 }
+
+const windowSize = 1 << 20;
 
 /** Files in the order in which they lie in the tar, through one window. */
 function writeFiles({ index, host, style }: Unpacking, records: number[], tar: string): void {
@@ -133,7 +134,7 @@ function makeLink({ index, host, style, lower }: Unpacking, record: number): voi
   }
   const content = file.layer.open(file.path);
   try {
-    writeFile(host(path), file, style, (out) => copyContent(content, linkname, out));
+    writeFile(host(path), file, style, (out) => copyBytes(content, linkname, out));
   } finally {
     content.close();
   }

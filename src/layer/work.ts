@@ -1,4 +1,4 @@
-import { runInWorker } from "../core/index.ts";
+import { runInWorker, workerFile } from "../core/index.ts";
 import type { Namespace } from "../stacking/index.ts";
 import type { layerTasks } from "./tasks.ts";
 
@@ -8,10 +8,7 @@ type Tasks = typeof layerTasks;
 export const inlineEntries = 1000;
 export const inlineBytes = 4 << 20;
 
-const entry = new URL(
-  import.meta.url.endsWith(".ts") ? "./layer-worker.ts" : "./layer-worker.js",
-  import.meta.url,
-);
+const entry = workerFile("layer-worker", import.meta.url);
 
 /** Runs one of the layer tasks in a worker thread. */
 export function runLayerTask<K extends keyof Tasks>(

@@ -1,6 +1,6 @@
 import { createHash, hash } from "node:crypto";
-import { closeSync, openSync, readSync, rmSync, writeFileSync, writeSync } from "node:fs";
-import { BuildError, type BytePath, textOf } from "../core/index.ts";
+import { closeSync, openSync, readSync, rmSync, writeFileSync } from "node:fs";
+import { BuildError, type BytePath, textOf, writeFully } from "../core/index.ts";
 import { createIndexBuilder } from "../snapshot/index.ts";
 import { blockSize, encodeHeader } from "./tar-header.ts";
 import type { FileContent, LayerWriter, LayerWriterOptions, NewEntry, PackedLayer } from "./types.ts";
@@ -80,7 +80,7 @@ function openOutput(file: string) {
   function flush(): void {
     const bytes = buffer.subarray(0, used);
     diffId.update(bytes);
-    for (let done = 0; done < used; ) done += writeSync(fd, bytes, done);
+    writeFully(fd, bytes);
     flushed += used;
     used = 0;
   }

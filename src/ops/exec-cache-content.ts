@@ -5,14 +5,12 @@ import {
   lutimesSync,
   mkdirSync,
   openSync,
-  readSync,
   symlinkSync,
   utimesSync,
-  writeSync,
 } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { BuildError, type BytePath, bytePathOf, fileTime, fsPath, textOf } from "../core/index.ts";
-import type { FoundEntry, Rootfs } from "../snapshot/index.ts";
+import { copyBytes, type FoundEntry, type Rootfs } from "../snapshot/index.ts";
 import { type Gift, isPrivileged } from "../stacking/index.ts";
 import { makeNode } from "../sys/index.ts";
 
@@ -99,21 +97,12 @@ function describe(entry: FoundEntry, path: BytePath): void {
   utimesSync(host, fileTime(entry.mtime), fileTime(entry.mtime));
 }
 
-const buffer = Buffer.allocUnsafeSlow(1 << 18);
-
 function copyFile(entry: FoundEntry, target: string | Buffer): void {
   const bytes = entry.layer.open(entry.path);
   try {
     const out = openSync(target, "wx", 0o600);
     try {
-      for (let done = 0; done < bytes.size; ) {
-        const wanted = Math.min(buffer.length, bytes.size - done);
-        const read = readSync(bytes.fd, buffer, 0, wanted, bytes.position + done);
-        if (read === 0)
-          throw new BuildError("data-loss", `${textOf(entry.path)}: its content ends too early`);
-        for (let written = 0; written < read; ) written += writeSync(out, buffer, written, read - written);
-        done += read;
-      }
+      copyBytes(bytes, entry.path, out);
     } finally {
       closeSync(out);
     }

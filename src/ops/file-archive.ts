@@ -7,7 +7,6 @@ import {
   readSync,
   rmSync,
   statSync,
-  writeSync,
 } from "node:fs";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -138,7 +137,7 @@ function* piecesOf(content: Exclude<Content, { kind: "host" }>, size: number): G
 }
 
 function writeFully(fd: number, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
+  writeFully(fd, bytes);
 }
 
 /** Decompresses with a program that reads stdin and writes stdout. */

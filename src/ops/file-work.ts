@@ -1,4 +1,4 @@
-import { BuildError, type BytePath, type Digest, runInWorker } from "../core/index.ts";
+import { BuildError, type BytePath, type Digest, runInWorker, workerFile } from "../core/index.ts";
 import type { LayerStore } from "../layer/index.ts";
 import type { ChownOpt, CopyAction, FileOp } from "../llb/index.ts";
 import type { LayerId, LayerSource } from "../snapshot/index.ts";
@@ -53,10 +53,7 @@ export const inlineEntries = 2000;
 /** Bytes that are copied right here rather than in a worker. */
 export const inlineBytes = 8 << 20;
 
-export const worker = new URL(
-  import.meta.url.endsWith(".ts") ? "./file-worker.ts" : "./file-worker.js",
-  import.meta.url,
-);
+export const worker = workerFile("file-worker", import.meta.url);
 
 export async function selectionDigests(
   work: Work,

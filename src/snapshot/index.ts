@@ -1,4 +1,5 @@
 export { contentDigest } from "./content-digest.ts";
+export { copyBytes } from "./file-bytes.ts";
 export type { IndexBuilder } from "./index-builder.ts";
 export { createIndexBuilder } from "./index-builder.ts";
 export type { BuiltIndex, IndexedEntry } from "./index-encoder.ts";

@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 import { BuildError, type BytePath, bytePathOf, fsPath, textOf } from "../core/index.ts";
 import { openDigestMemo } from "./digest-memo.ts";
-import { hashBytes, readFully } from "./file-hash.ts";
+import { hashBytes, readFully } from "./file-bytes.ts";
 import {
   digestAt,
   entryAt,

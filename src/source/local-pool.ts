@@ -1,14 +1,11 @@
 import { setImmediate } from "node:timers/promises";
-import { poolSize, runInWorker } from "../core/index.ts";
+import { poolSize, runInWorker, workerFile } from "../core/index.ts";
 import { comparer, isComplete, newComparison } from "./local-compare.ts";
 import type { FileHashes, FilesToHash } from "./local-hash.ts";
 import type { TreeTable } from "./local-table.ts";
 import { type ComparisonTask, filterOf, type ScanTask } from "./local-tasks.ts";
 
-const entry = new URL(
-  import.meta.url.endsWith(".ts") ? "./local-worker.ts" : "./local-worker.js",
-  import.meta.url,
-);
+const entry = workerFile("local-worker", import.meta.url);
 
 /** Scans a large directory without holding up the main thread. */
 export function scanInWorker(task: ScanTask, signal?: AbortSignal): Promise<TreeTable> {

@@ -15,5 +15,5 @@ export { type Marks, overlayFlags, type Rung, type Stacking } from "./ladder.ts"
 export type { Namespace } from "./namespace.ts";
 export { isPrivileged, openNeededNamespace, stackingOf } from "./open.ts";
 export { giveAway } from "./ownership.ts";
-export { capabilities, findTool, hasCapability, toolPath } from "./tools.ts";
+export { capabilities, effectiveCapabilities, findTool, hasCapability, toolPath } from "./tools.ts";
 export { moveTree, removeTree, removeTreeLater } from "./trees.ts";

@@ -2,7 +2,7 @@ import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { BuildError, reviveError, type WorkerOptions } from "../core/index.ts";
+import { BuildError, reviveError, type WorkerOptions, workerFile } from "../core/index.ts";
 import { type IdMap, type IdRange, mapLines } from "./id-map.ts";
 import type { InsideReply, InsideRequest } from "./namespace-messages.ts";
 
@@ -32,10 +32,7 @@ export interface NamespaceTools {
   readonly path: string;
 }
 
-const entry = new URL(
-  import.meta.url.endsWith(".ts") ? "./namespace-worker.ts" : "./namespace-worker.js",
-  import.meta.url,
-);
+const entry = workerFile("namespace-worker", import.meta.url);
 
 /** Waits until the ids are mapped: only then is it root inside, and gets its capabilities by becoming Node. */
 const script = `echo ready >&3; read -r mapped && [ "$mapped" = mapped ] && exec "$@" </dev/null 3>&-`;

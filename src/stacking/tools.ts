@@ -32,6 +32,11 @@ export const capabilities = { setgid: 6n, setuid: 7n, sysAdmin: 21n, sysResource
 
 /** Whether this process has a capability. */
 export function hasCapability(number: bigint): boolean {
+  return ((effectiveCapabilities() >> number) & 1n) === 1n;
+}
+
+/** What this process may do: a bit for each capability, by its number. */
+export function effectiveCapabilities(): bigint {
   const match = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "latin1"));
-  return match !== null && ((BigInt(`0x${match[1]}`) >> number) & 1n) === 1n;
+  return BigInt(`0x${match?.[1] ?? "0"}`);
 }

@@ -1,5 +1,5 @@
 import { rmSync } from "node:fs";
-import { runInWorker } from "../core/index.ts";
+import { runInWorker, workerFile } from "../core/index.ts";
 import type { Namespace } from "./namespace.ts";
 import { isPrivileged, openNeededNamespace } from "./open.ts";
 import { rename } from "./rename.ts";
@@ -7,10 +7,7 @@ import type { treeTasks } from "./tree-worker.ts";
 
 type Tasks = typeof treeTasks;
 
-const entry = new URL(
-  import.meta.url.endsWith(".ts") ? "./tree-worker.ts" : "./tree-worker.js",
-  import.meta.url,
-);
+const entry = workerFile("tree-worker", import.meta.url);
 
 /** Runs one of the tree tasks where it may: in the namespace, or in a worker thread. */
 export function runTreeTask<K extends keyof Tasks>(

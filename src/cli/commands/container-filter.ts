@@ -1,5 +1,5 @@
 import type { Container, ContainerState, ContainerStore } from "../../container/index.ts";
-import { BuildError } from "../../core/index.ts";
+import { type FilterTest, filterOf, hasLabel, wrongFilter } from "./filter.ts";
 
 /** A container with how far it has come. */
 export interface ListedContainer {
@@ -7,23 +7,14 @@ export interface ListedContainer {
   readonly state: ContainerState;
 }
 
-type Test = (listed: ListedContainer) => boolean;
+type Test = FilterTest<ListedContainer>;
 
 const statuses = ["created", "running", "exited"];
 const otherStatuses = ["paused", "restarting", "removing", "dead"];
 
-/** What `ps --filter` lets through, as docker's: filters of one kind are alternatives, of several kinds all hold. */
+/** What `ps --filter` lets through. */
 export function containerFilter(texts: readonly string[], containers: ContainerStore): Test {
-  const kinds = new Map<string, Test[]>();
-  for (const text of texts) {
-    const [key = "", value = ""] = text.split(/=(.*)/s);
-    kinds.set(key, [...(kinds.get(key) ?? []), testOf(key, value, text, containers)]);
-  }
-  return (listed) =>
-    [...kinds].every(([key, tests]) =>
-      // A label more is one more that a container must have.
-      key === "label" ? tests.every((test) => test(listed)) : tests.some((test) => test(listed)),
-    );
+  return filterOf(texts, (key, value, text) => testOf(key, value, text, containers));
 }
 
 /** Whether a filter asks for containers that do not run, which are then listed without `--all`. */
@@ -41,18 +32,15 @@ function testOf(key: string, value: string, text: string, containers: ContainerS
     }
     case "status":
       if (!statuses.includes(value) && !otherStatuses.includes(value))
-        throw wrong(text, statuses.map((status) => `status=${status}`).join(", "));
+        throw wrongFilter(text, statuses.map((status) => `status=${status}`).join(", "));
       return ({ state }) => state.status === value;
     case "exited":
-      if (!/^\d{1,3}$/.test(value)) throw wrong(text, "exited=CODE");
+      if (!/^\d{1,3}$/.test(value)) throw wrongFilter(text, "exited=CODE");
       return ({ state }) => state.status === "exited" && state.exitCode === Number(value);
     case "ancestor":
       return ({ container }) => isAncestor(container, value);
-    case "label": {
-      const [name = "", wanted] = value.split(/=(.*)/s);
-      return ({ container: { labels } }) =>
-        Object.hasOwn(labels, name) && (wanted === undefined || labels[name] === wanted);
-    }
+    case "label":
+      return ({ container }) => hasLabel(container.labels, value);
     case "publish":
       return ({ container }) =>
         container.ports.some(
@@ -64,7 +52,7 @@ function testOf(key: string, value: string, text: string, containers: ContainerS
       return ({ container: { created } }) => (key === "before" ? created < other : created > other);
     }
     default:
-      throw wrong(text, "ancestor, before, exited, id, label, name, publish, since or status");
+      throw wrongFilter(text, "ancestor, before, exited, id, label, name, publish, since or status");
   }
 }
 
@@ -80,10 +68,6 @@ function patternOf(value: string, text: string): RegExp {
   try {
     return new RegExp(value);
   } catch {
-    throw wrong(text, "a regular expression");
+    throw wrongFilter(text, "a regular expression");
   }
-}
-
-function wrong(text: string, expected: string): BuildError {
-  return new BuildError("invalid-argument", `--filter ${text}: expected ${expected}`);
 }

@@ -1,23 +1,15 @@
 import { matchesGlob } from "node:path";
-import { BuildError, familiarReference, familiarRepository, parseReference } from "../../core/index.ts";
+import { familiarReference, familiarRepository, parseReference } from "../../core/index.ts";
 import { readImage } from "../../image/index.ts";
 import type { ImageRecord } from "../../names/index.ts";
 import type { Store } from "../../store/index.ts";
+import { type FilterTest, filterOf, hasLabel, wrongFilter } from "./filter.ts";
 
-type Test = (record: ImageRecord) => boolean;
+type Test = FilterTest<ImageRecord>;
 
-/** What `images --filter` lets through: filters of one kind are alternatives, of several kinds all hold. */
+/** What `images --filter` lets through. */
 export function imageFilter(texts: readonly string[], store: Store): Test {
-  const kinds = new Map<string, Test[]>();
-  for (const text of texts) {
-    const [key = "", value = ""] = text.split(/=(.*)/s);
-    kinds.set(key, [...(kinds.get(key) ?? []), testOf(key, value, text, store)]);
-  }
-  return (record) =>
-    [...kinds].every(([key, tests]) =>
-      // A label more is one more that an image must have.
-      key === "label" ? tests.every((test) => test(record)) : tests.some((test) => test(record)),
-    );
+  return filterOf(texts, (key, value, text) => testOf(key, value, text, store));
 }
 
 /** Whether untagged images are asked for by a filter. */
@@ -28,14 +20,14 @@ export function wantsUntagged(texts: readonly string[]): boolean {
 function testOf(key: string, value: string, text: string, store: Store): Test {
   switch (key) {
     case "dangling": {
-      if (!/^(true|false|1|0)$/i.test(value)) throw wrong(text, "dangling=true or dangling=false");
+      if (!/^(true|false|1|0)$/i.test(value)) throw wrongFilter(text, "dangling=true or dangling=false");
       const wanted = /^(true|1)$/i.test(value);
       return (record) => (record.name === undefined) === wanted;
     }
     case "reference":
       return ({ name }) => name !== undefined && fits(name, value);
     case "label":
-      return (record) => hasLabel(record, value, store);
+      return ({ manifest }) => hasLabel(configOf(manifest, store)?.config?.Labels ?? {}, value);
     case "before":
     case "since": {
       const limit = createdOf(store.names.resolve(value), store);
@@ -43,12 +35,8 @@ function testOf(key: string, value: string, text: string, store: Store): Test {
       return (record) => sign * (createdOf(record, store) - limit) > 0;
     }
     default:
-      throw wrong(text, "dangling, reference, label, before or since");
+      throw wrongFilter(text, "dangling, reference, label, before or since");
   }
-}
-
-function wrong(text: string, expected: string): BuildError {
-  return new BuildError("invalid-argument", `--filter ${text}: expected ${expected}`);
 }
 
 /** `busy*`, `team/*:1`: a pattern for the name as it is listed, with or without its tag. */
@@ -57,12 +45,6 @@ function fits(name: string, pattern: string): boolean {
   return (
     matchesGlob(familiarReference(reference), pattern) || matchesGlob(familiarRepository(reference), pattern)
   );
-}
-
-function hasLabel({ manifest }: ImageRecord, label: string, store: Store): boolean {
-  const [key = "", value] = label.split(/=(.*)/s);
-  const labels = configOf(manifest, store)?.config?.Labels ?? {};
-  return Object.hasOwn(labels, key) && (value === undefined || labels[key] === value);
 }
 
 function createdOf({ manifest }: ImageRecord, store: Store): number {

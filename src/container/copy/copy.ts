@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { closeSync } from "node:fs";
-import { BuildError, type ErrorCode, runInWorker } from "../../core/index.ts";
+import { BuildError, type ErrorCode, runInWorker, workerFile } from "../../core/index.ts";
 import type { Executor } from "../../executor/index.ts";
 import type { LayerStore } from "../../layer/index.ts";
 import { makePipe } from "../../sys/index.ts";
@@ -35,12 +35,8 @@ export interface CopyResult {
   readonly skipped: readonly string[];
 }
 
-const copyWorker = workerUrl("copy-worker");
-const insideWorker = workerUrl("inside-worker");
-
-function workerUrl(name: string): URL {
-  return new URL(import.meta.url.endsWith(".ts") ? `./${name}.ts` : `./${name}.js`, import.meta.url);
-}
+const copyWorker = workerFile("copy-worker", import.meta.url);
+const insideWorker = workerFile("inside-worker", import.meta.url);
 
 /** Copies a file or a directory out of a container, created, running or ended, by docker's rules. */
 export async function copyFromContainer(ends: CopyEnds, dependencies: CopyDependencies): Promise<CopyResult> {

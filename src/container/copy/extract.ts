@@ -17,10 +17,9 @@ import {
   statSync,
   symlinkSync,
   unlinkSync,
-  writeSync,
 } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { BuildError, type BytePath, bytePathOf, fsPath, textOf } from "../../core/index.ts";
+import { BuildError, type BytePath, bytePathOf, fsPath, textOf, writeFully } from "../../core/index.ts";
 import { readTar, type TarMember, type TarSource } from "../../layer/index.ts";
 import { makeNode, setXattr } from "../../sys/index.ts";
 
@@ -105,7 +104,7 @@ export function extractTree(task: ExtractTask, source: TarSource): Extracted {
         const count = source.read(part, member.position + done);
         if (count === 0)
           throw new BuildError("invalid-argument", `${textOf(member.name)}: the archive is cut off`);
-        for (let written = 0; written < count; ) written += writeSync(fd, part, written, count - written);
+        writeFully(fd, part.subarray(0, count));
         done += count;
       }
       if (task.keepOwners) fchownSync(fd, member.uid, member.gid);

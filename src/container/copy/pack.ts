@@ -11,10 +11,9 @@ import {
   type Stats,
   statfsSync,
   statSync,
-  writeSync,
 } from "node:fs";
 import { basename } from "node:path";
-import { BuildError, type BytePath, bytePathOf, fsPath, textOf } from "../../core/index.ts";
+import { BuildError, type BytePath, bytePathOf, fsPath, textOf, writeFully } from "../../core/index.ts";
 import { blockSize, encodeHeader, type NewEntry } from "../../layer/index.ts";
 import { deviceOf, getXattr } from "../../sys/index.ts";
 
@@ -126,7 +125,7 @@ function openWriter(out: number) {
   const buffer = Buffer.allocUnsafeSlow(bufferSize);
   let total = 0;
   const put = (bytes: Uint8Array): void => {
-    for (let done = 0; done < bytes.length; ) done += writeSync(out, bytes, done);
+    writeFully(out, bytes);
     total += bytes.length;
   };
   return {

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import { closeSync, createReadStream, lstatSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { closeSync, createReadStream, lstatSync, openSync, readFileSync, rmSync } from "node:fs";
 import { posix } from "node:path";
 import type { Blob, ContentStore } from "../../content/index.ts";
-import { BuildError, type Bytes, collect, type Digest, fromHex } from "../../core/index.ts";
+import { BuildError, type Bytes, collect, type Digest, fromHex, writeFully } from "../../core/index.ts";
 import { jsonLimit } from "../json.ts";
 import { readTar } from "./tar.ts";
 
@@ -94,7 +94,7 @@ async function spool(data: Bytes, file: string): Promise<Spooled> {
   try {
     for await (const chunk of data) {
       hash.update(chunk);
-      for (let done = 0; done < chunk.length; ) done += writeSync(descriptor, chunk, done);
+      writeFully(descriptor, chunk);
       size += chunk.length;
     }
   } catch (error) {

@@ -1,9 +1,11 @@
 import { createHash, hash } from "node:crypto";
 import { readSync } from "node:fs";
-import { BuildError } from "../core/index.ts";
+import { BuildError, type BytePath, textOf, writeFully } from "../core/index.ts";
 import type { FileBytes } from "./types.ts";
 
 let buffer: Buffer | undefined;
+
+const copyWindow = 1 << 20;
 
 /** sha256 (32 bytes) of open file content, read synchronously. Does not close it. */
 export function hashBytes(file: FileBytes): Buffer {
@@ -20,6 +22,18 @@ export function hashBytes(file: FileBytes): Buffer {
     done += length;
   }
   return state.digest();
+}
+
+/** Copies the content of the file at `path` of some layer to a descriptor, synchronously. Closes neither. */
+export function copyBytes(file: FileBytes, path: BytePath, out: number): void {
+  const window = Buffer.allocUnsafe(Math.min(copyWindow, file.size));
+  for (let done = 0; done < file.size; ) {
+    const length = Math.min(window.length, file.size - done);
+    const count = readSync(file.fd, window, 0, length, file.position + done);
+    if (count === 0) throw new BuildError("data-loss", `${textOf(path)} is shorter than its index says`);
+    writeFully(out, window.subarray(0, count));
+    done += count;
+  }
 }
 
 /** Fills the first `length` bytes of `target`; throws `data-loss` when the file ends before. */
