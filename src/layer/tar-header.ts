@@ -63,6 +63,23 @@ export function encodeHeader(entry: NewEntry, size: number): EncodedHeader {
   };
 }
 
+/** The blocks in front of the content of an entry that has `size` bytes of it. */
+export function tarHeader(entry: NewEntry, size: number): Buffer {
+  const { pax = Buffer.alloc(0), write } = encodeHeader(entry, size);
+  const header = Buffer.alloc(pax.length + blockSize);
+  header.set(pax);
+  write(header, pax.length);
+  return header;
+}
+
+/** Zeros that fill the last block of a content. */
+export function tarPadding(size: number): Buffer {
+  return Buffer.alloc((blockSize - (size % blockSize)) % blockSize);
+}
+
+/** The two zero blocks at the end of an archive. */
+export const tarEnd: Buffer = Buffer.alloc(2 * blockSize);
+
 interface Fields {
   readonly name: string;
   readonly prefix: string;

@@ -14,7 +14,7 @@ import {
 } from "node:fs";
 import { basename } from "node:path";
 import { BuildError, type BytePath, bytePathOf, fsPath, textOf, writeFully } from "../../core/index.ts";
-import { blockSize, encodeHeader, type NewEntry } from "../../layer/index.ts";
+import { type NewEntry, tarEnd, tarHeader, tarPadding } from "../../layer/index.ts";
 import { deviceOf, getXattr } from "../../sys/index.ts";
 
 /** What is to be packed. */
@@ -130,11 +130,7 @@ function openWriter(out: number) {
   };
   return {
     entry(entry: NewEntry, content?: { readonly fd: number; readonly size: number }): void {
-      const header = encodeHeader(entry, content?.size ?? 0);
-      const block = Buffer.alloc(blockSize);
-      if (header.pax !== undefined) put(header.pax);
-      header.write(block, 0);
-      put(block);
+      put(tarHeader(entry, content?.size ?? 0));
       if (content === undefined) return;
       for (let left = content.size; left > 0; ) {
         const count = readSync(content.fd, buffer, 0, Math.min(left, bufferSize), null);
@@ -146,10 +142,10 @@ function openWriter(out: number) {
         put(buffer.subarray(0, count));
         left -= count;
       }
-      put(Buffer.alloc((blockSize - (content.size % blockSize)) % blockSize));
+      put(tarPadding(content.size));
     },
     finish(): number {
-      put(Buffer.alloc(2 * blockSize));
+      put(tarEnd);
       return total;
     },
   };

@@ -13,11 +13,11 @@ import {
   type Platform,
   parseReference,
 } from "../../core/index.ts";
+import { tarEnd, tarHeader, tarPadding } from "../../layer/index.ts";
 import { isIndex, orderedDescriptor, parseManifestOrIndex } from "../manifest.ts";
 import { readImage } from "../read.ts";
 import type { Image } from "../types.ts";
 import { blobPath } from "./members.ts";
-import { tarEnd, tarHeader, tarPadding } from "./tar.ts";
 
 /**
  * `docker` is what `docker save` writes: manifest.json for every Docker since 1.10, with an OCI layout around it for
@@ -61,10 +61,10 @@ async function* tarOf(
 ): Bytes {
   for (const member of members) {
     const size = member.kind === "bytes" ? member.bytes.length : member.size;
-    yield tarHeader(member.path, size);
+    yield tarHeader({ path: member.path, type: "file", mode: 0o644, uid: 0, gid: 0, mtime: 0 }, size);
     if (member.kind === "bytes") yield member.bytes;
     else yield* content.open(member, signal);
-    if (size % 512 !== 0) yield tarPadding(size);
+    yield tarPadding(size);
   }
   yield tarEnd;
 }

@@ -183,33 +183,3 @@ function blockReader(data: Bytes) {
     },
   };
 }
-
-/** Header of a regular file (or, with a trailing slash, a directory) of time 0; names up to 100 bytes. */
-export function tarHeader(path: string, size: number): Buffer {
-  const header = Buffer.alloc(blockSize);
-  const isDirectory = path.endsWith("/");
-  header.write(path, 0, 100, "utf8");
-  header.write(isDirectory ? "0000755\0" : "0000644\0", 100);
-  header.write("0000000\0", 108);
-  header.write("0000000\0", 116);
-  if (size < 8 ** 11) header.write(`${size.toString(8).padStart(11, "0")}\0`, 124);
-  else {
-    header[124] = 0x80;
-    header.writeBigUInt64BE(BigInt(size), 128);
-  }
-  header.write("00000000000\0", 136);
-  header.write("        ", 148);
-  header.write(isDirectory ? "5" : "0", 156);
-  header.write("ustar\x0000", 257);
-  const sum = header.reduce((total, byte) => total + byte, 0);
-  header.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148);
-  return header;
-}
-
-/** Zeros that fill the last block of a member. */
-export function tarPadding(size: number): Buffer {
-  return Buffer.alloc((blockSize - (size % blockSize)) % blockSize);
-}
-
-/** The two zero blocks at the end of an archive. */
-export const tarEnd: Buffer = Buffer.alloc(2 * blockSize);
