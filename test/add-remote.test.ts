@@ -400,6 +400,30 @@ test("git: tokens come from secrets, that of the host first, and stay out of eve
   }
 });
 
+test("git: a server that says the token back, and colours its words", async () => {
+  const packet = (text: string) => `${(text.length + 4).toString(16).padStart(4, "0")}${text}`;
+  answers.set("/echo.git/info/refs", (request, response) => {
+    const [, encoded = ""] = /^basic (.*)$/.exec(request.headers.authorization ?? "") ?? [];
+    const token = Buffer.from(encoded, "base64").toString().split(":")[1];
+    response.writeHead(200, { "content-type": "application/x-git-upload-pack-advertisement" });
+    const service = `${packet("# service=git-upload-pack\n")}0000`;
+    response.end(`${service}${packet(`ERR the token ${token} is \u001b[31mnot\u001b[0m good`)}`);
+  });
+  const token = join(sandbox.files("tokens", { echo: "said-back-5151\n" }), "echo");
+  const context = sandbox.files("echo", { Dockerfile: `FROM scratch\nADD ${files}/echo.git /\n` });
+  for (const progress of ["plain", "rawjson"]) {
+    const secret = ["--secret", `id=GIT_AUTH_TOKEN,src=${token}`];
+    const { code, stderr } = await sandbox.run(["build", `--progress=${progress}`, ...secret, context]);
+    assert.equal(code, 1);
+    assert.match(stderr, /the token \*\*\*\* is /);
+    assert.doesNotMatch(stderr.replace(/^#\d+ .*$/gm, ""), /\u001b/, "but in the output of git");
+    assert.ok(!stderr.includes("said-back-5151"), stderr);
+    for (const [, data] of stderr.matchAll(/"data":"([^"]*)"/g))
+      assert.ok(!Buffer.from(data!, "base64").toString().includes("said-back-5151"));
+  }
+  assert.equal((await searched(sandbox.store, "said-back-5151")).trim(), "");
+});
+
 test("a token for a URL comes from a secret", async () => {
   answers.set("/members", (request, response) => {
     const isMember = request.headers.authorization === "Bearer member-token-1";

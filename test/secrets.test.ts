@@ -119,6 +119,32 @@ describe("what is lent to a build", { skip: isRoot ? false : "RUN needs root" },
     assert.deepEqual(holding(text), []);
   });
 
+  test("one that is printed in pieces, on both streams, and one with thousands of lines", {
+    timeout: 60_000,
+  }, async () => {
+    const [text, lines] = [secret(), secret(5000)];
+    const directory = context("pieces", [
+      'RUN --mount=type=secret,id=s,target=/s for fd in 1 2; do head -c 11 /s >&$fd; sleep 0.2; tail -c +12 /s >&$fd; echo "|" >&$fd; done',
+      'RUN --mount=type=secret,id=lines,target=/s cat /s; echo "|$(tail -n 1 /s)|"; tail -n 3 /s; exit 7',
+    ]);
+    const lent = sandbox.files("pieces-lent", { text, lines });
+    const secrets = [`--secret=id=s,src=${lent}/text`, `--secret=id=lines,src=${lent}/lines`];
+    for (const progress of ["plain", "rawjson", "tty"]) {
+      const args = ["build", "--no-cache", `--progress=${progress}`, `--metadata-file=${lent}-metadata.json`];
+      const { code, stdout, stderr } = await sandbox.run([...args, ...secrets, directory]);
+      assert.equal(code, 1);
+      const data = [...stderr.matchAll(/"data":"([^"]*)"/g)].map(([, text]) => Buffer.from(text!, "base64"));
+      const everything = `${stdout}${stderr}${Buffer.concat(data)}`;
+      assert.match(everything, /exit code: 7/);
+      if (progress !== "tty")
+        assert.ok(everything.match(/\*\*\*\*\|$/gm)!.length >= 3, everything.slice(-3000));
+      for (const piece of [text, text.slice(0, 11), text.slice(11), ...lines.split("\n")])
+        assert.ok(!everything.includes(piece));
+    }
+    for (const piece of [text, text.slice(0, 11), ...lines.split("\n").slice(0, 9)])
+      assert.deepEqual(holding(piece), []);
+  });
+
   test("a build that is killed leaves nothing of them, nor had it put them anywhere", async () => {
     const [file, variable] = [secret(), secret()];
     const directory = context("killed", [

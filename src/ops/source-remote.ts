@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { BuildError, type Digest, parseGitReference } from "../core/index.ts";
 import { type LlbVertex, type SourceOp, sourceAttributes } from "../llb/index.ts";
-import type { Mask, Session } from "../session/index.ts";
+import type { Mask, MaskedStream, Session } from "../session/index.ts";
 import type { JobContext, Op } from "../solver/index.ts";
 import {
   type GitRepository,
@@ -90,10 +90,10 @@ function remoteOp(
     async definitionKey(_, context) {
       const { name } = vertex.metadata;
       context.emit({ kind: "vertex", digest: context.vertex, name, inputs: [], started: Date.now() });
-      return (await opened()).key(workOf(context, dependencies));
+      return working(context, dependencies, async (work) => (await opened()).key(work));
     },
     async exec(_, context) {
-      const layer = await (await opened()).layer(workOf(context, dependencies));
+      const layer = await working(context, dependencies, async (work) => (await opened()).layer(work));
       return [{ kind: "snapshot", snapshot: { layers: [layer] } }];
     },
   };
@@ -102,12 +102,18 @@ function remoteOp(
 /** Progress in steps of this many milliseconds is enough for people. */
 const progressEvery = 100;
 
-function workOf({ signal, emit, vertex }: JobContext, dependencies: RemoteDependencies): RemoteWork {
+/** Runs `run` with what it needs of the build. Secrets that it asks for are hidden in what it prints and throws. */
+async function working<T>(
+  { signal, emit, vertex }: JobContext,
+  dependencies: RemoteDependencies,
+  run: (work: RemoteWork) => Promise<T>,
+): Promise<T> {
   const begun = new Map<string, number>();
   let last = 0;
   let mask: Mask | undefined;
+  let masked: MaskedStream | undefined;
   const print = (data: Uint8Array) => emit({ kind: "log", vertex, stream: 2, data, timestamp: Date.now() });
-  return {
+  const work: RemoteWork = {
     signal,
     progress(id, current, total, done) {
       const timestamp = Date.now();
@@ -120,9 +126,9 @@ function workOf({ signal, emit, vertex }: JobContext, dependencies: RemoteDepend
     },
     log(text) {
       // A server may say back what it was told.
-      const stream = mask?.stream(print) ?? { write: print, flush: () => undefined };
-      stream.write(Buffer.from(text));
-      stream.flush();
+      masked ??= mask?.stream(print);
+      if (masked === undefined) print(Buffer.from(text));
+      else masked.write(Buffer.from(text));
     },
     async secret(id) {
       const session = await dependencies.session();
@@ -133,6 +139,14 @@ function workOf({ signal, emit, vertex }: JobContext, dependencies: RemoteDepend
     },
     sshAgent: async (id) => openAgent(id, await dependencies.session(), dependencies.remote),
   };
+  try {
+    return await run(work);
+  } catch (error) {
+    if (mask === undefined || !(error instanceof BuildError)) throw error;
+    throw new BuildError(error.code, mask.text(error.message), { hint: error.hint, details: error.details });
+  } finally {
+    masked?.flush();
+  }
 }
 
 /** A private socket to the agent, in a directory that is swept with the store's leftovers when this process is killed. */

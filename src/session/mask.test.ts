@@ -29,6 +29,7 @@ test("however it is cut", () => {
       assert.equal(masked(["hunter2"], pieces), "start hun**** end hunter", pieces.join("|"));
     }
   assert.equal(masked(["aaab"], [..."aaaaabaaa"]), "aa****aaa");
+  assert.equal(masked(["abcd", "cdefgh"], [..."abcdefgh cdefgh abcde"]), "****efgh **** ****e");
 });
 
 test("the longer of two that begin alike", () => {
@@ -39,6 +40,13 @@ test("the longer of two that begin alike", () => {
 test("each line of a secret with several, without the space around it", () => {
   assert.equal(masked(["first\r\n  second  \n\nxy\n"], ["first|second|xy"]), "****|****|xy");
   assert.equal(masked(["value\n"], ["<value>"]), "<****>");
+});
+
+test("thousands of lines, in any order and cut anywhere, in no time for each", () => {
+  const lines = Array.from({ length: 40_000 }, (_, i) => `user${(i * 7919) % 40_000}x`);
+  const text = `${lines.join("\n")}\n`;
+  const output = masked([text], text.match(/.{1,97}/gs)!);
+  assert.equal(output, "****\n".repeat(lines.length));
 });
 
 test("what only begins like a secret is passed on no later than at the end", () => {

@@ -1,4 +1,4 @@
-import { BuildError, isCommitId, shownUrl } from "../../core/index.ts";
+import { BuildError, foreignText, isCommitId, shownUrl } from "../../core/index.ts";
 import type { GitAccess } from "./access.ts";
 import { GitFailure, git } from "./command.ts";
 import type { GitRepository } from "./repository.ts";
@@ -93,7 +93,7 @@ export async function asking<T>(access: GitAccess, run: () => Promise<T>): Promi
       said.split("\n").findLast((one) => /^(fatal|error|ssh):/.test(one)) ?? said.split("\n").at(-1);
     throw new BuildError(
       secret ? "unauthenticated" : /not found/i.test(said) ? "not-found" : "unavailable",
-      `failed to fetch remote ${shownUrl(access.url)}: ${line || error.message}`,
+      `failed to fetch remote ${shownUrl(access.url)}: ${foreignText(line || error.message)}`,
       {
         hint: /returned error: 30\d/.test(said)
           ? "the server leads elsewhere, where credentials are not sent: name the URL that it leads to"

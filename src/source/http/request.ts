@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { BuildError, basicAuthorization, shownUrl, toBuildError } from "../../core/index.ts";
+import { BuildError, basicAuthorization, foreignText, shownUrl, toBuildError } from "../../core/index.ts";
 import { discard, type HttpResponse, type Transport } from "../../registry/index.ts";
 
 const redirects = new Set([301, 302, 303, 307, 308]);
@@ -95,7 +95,7 @@ function statusError(url: string, { status, body }: HttpResponse): BuildError {
         : status === 403
           ? "permission-denied"
           : "unavailable";
-  const phrase = body.statusMessage ? ` ${body.statusMessage}` : "";
+  const phrase = body.statusMessage ? ` ${foreignText(body.statusMessage)}` : "";
   return new BuildError(code, `${shownUrl(url)}: invalid response status ${status}${phrase}`, {
     hint:
       status === 401 || status === 403
