@@ -219,6 +219,18 @@ COPY --from=build /program /
     assert.equal(await run("sh", "-c", "ls /program*"), "/program\n");
   });
 
+  test("a user that the last stage makes owns what is copied for it, and runs the program", async () => {
+    await build(`FROM busybox AS builder
+RUN echo program > /program
+FROM busybox
+RUN echo nodejs:x:1001: >> /etc/group && echo nodejs:x:1001:1001::/:/bin/sh >> /etc/passwd
+COPY --from=builder --chown=nodejs:nodejs /program /
+USER nodejs
+CMD ["sh", "-c", "id -un && stat -c %U:%G /program"]
+`);
+    assert.equal(await run(), "nodejs\nnodejs:nodejs\n");
+  });
+
   test("stages that do not need each other run at the same time", async () => {
     // Each waits for the file of the other: one after the other they would never end.
     const meet = (mine: string, other: string) =>
