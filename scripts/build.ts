@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
 import { globSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { basename, join } from "node:path";
 import { type BuildOptions, build, type OutputFile, transform } from "esbuild";
 import { installed, root, run } from "./run.ts";
@@ -90,10 +91,13 @@ async function chunkFunction({ path, text }: OutputFile): Promise<string> {
  */
 function lateBuiltins(files: readonly OutputFile[]): Record<string, string[]> {
   const used = new Map<string, Set<string>>();
+  const imports = /\bimport ?(?:\{([^}]*)\}|(?:\*as )?[\w$]+) ?from ?"(node:[\w/]+)"/g;
   for (const { text } of files)
-    for (const [, names, name] of text.matchAll(/\bimport ?\{([^}]*)\} ?from ?"(node:[\w/]+)"/g)) {
+    for (const [, names, name] of text.matchAll(imports)) {
       const known = used.get(name!) ?? new Set();
-      for (const each of names!.split(",")) known.add(each.trim().split(" as ")[0]!);
+      // Of a module that is imported as a whole, anything may be used.
+      const keys = names?.split(",") ?? Object.keys(createRequire(import.meta.url)(name!));
+      for (const each of keys) known.add(each.trim().split(" as ")[0]!);
       used.set(name!, known);
     }
   for (const name of ["node:fs", "node:path"]) used.delete(name);
