@@ -168,7 +168,7 @@ describe("containers", { skip: isRoot ? false : "needs root" }, () => {
       symlinkSync((await tool("which", [program])).trim(), join(bin, program));
     const env = { PATH: bin };
     for (const [name, options] of [
-      ["by-pasta", {}],
+      ["by-default", {}],
       ["by-slirp", { env }],
     ] as const) {
       const [web, echo] = [await freePort(), await freePort()];

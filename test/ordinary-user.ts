@@ -23,6 +23,8 @@ export interface OrdinaryUser {
 export interface UserRunOptions extends RunOptions {
   /** Shell commands that root runs first, in the private mount namespace. */
   readonly before?: string;
+  /** Words before all of it, such as `nsenter` and its arguments. */
+  readonly within?: readonly string[];
 }
 
 export interface UserOptions {
@@ -67,7 +69,9 @@ export function createUser({ directory, name, uid, subordinate }: UserOptions): 
     const { NODE_EXTRA_CA_CERTS: _, STAGEWRIGHT_FROM_SOURCE: __, ...env } = process.env;
     const identity = ["--reuid", String(uid), "--regid", String(uid), "--clear-groups"];
     const script = `${setup} && ${options.before ?? "true"} && cd '${options.cwd ?? home}' && exec setpriv ${identity.join(" ")} "$@"`;
-    return spawn("unshare", ["-m", "--propagation", "private", "sh", "-c", script, "sh", ...command], {
+    const covered = ["unshare", "-m", "--propagation", "private", "sh", "-c", script, "sh", ...command];
+    const [program = "", ...words] = [...(options.within ?? []), ...covered];
+    return spawn(program, words, {
       env: { ...env, HOME: home, STAGEWRIGHT_ROOT: store, ...options.env },
       stdio: ["pipe", "pipe", "pipe"],
       timeout: hangs,

@@ -8,7 +8,7 @@ import {
   stackingOf,
 } from "../stacking/index.ts";
 import { cgroupMode, seccompAvailable } from "./host.ts";
-import { describeNetworkTools } from "./network.ts";
+import { describeNetworkTool } from "./network.ts";
 import { detectRuntime, detectTools } from "./runtime.ts";
 
 /** What was found; a note is something that works less well than it could. */
@@ -60,7 +60,7 @@ export function diagnose(directory: string): readonly Diagnosis[] {
 /** RUN works without: it shares the machine's network. */
 function networked(): Finding {
   try {
-    return { text: `isolated by ${describeNetworkTools()}` };
+    return describeNetworkTool();
   } catch (error) {
     const { message, hint } = toBuildError(error);
     return {

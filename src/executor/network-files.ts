@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { BuildError } from "../core/index.ts";
 import type { ProcessSpec } from "./types.ts";
 
 /** The host name of a step, as BuildKit has it. */
@@ -15,20 +16,32 @@ const publicServers = ["8.8.8.8", "8.8.4.4", "2001:4860:4860::8888", "2001:4860:
 const hostGateway = "host-gateway";
 
 /**
- * Text of the step's /etc/hosts. `address` is the step's own on its network, where it has one. Steps that share the machine's network
- * have that machine on the loopback address.
+ * Text of the step's /etc/hosts. `isolated` is for a network of the step's own: its address there, and the machine's as seen from there,
+ * where that has one. Otherwise the machine is on the loopback address.
  */
 export function hostsFile(
   hostname: string,
   extra: ProcessSpec["extraHosts"] = [],
-  address: string | undefined = undefined,
+  isolated?: { readonly address: string; readonly machine: string | undefined },
 ): string {
+  const machine = isolated === undefined ? "127.0.0.1" : isolated.machine;
   const lines = [
-    address === undefined ? `127.0.0.1\tlocalhost ${hostname}` : "127.0.0.1\tlocalhost",
+    isolated === undefined ? `127.0.0.1\tlocalhost ${hostname}` : "127.0.0.1\tlocalhost",
     "::1\tlocalhost ip6-localhost ip6-loopback",
   ];
-  if (address !== undefined) lines.push(`${address}\t${hostname}`);
-  for (const { host, ip } of extra) lines.push(`${ip === hostGateway ? "127.0.0.1" : ip}\t${host}`);
+  if (isolated !== undefined) lines.push(`${isolated.address}\t${hostname}`);
+  for (const { host, ip } of extra) {
+    const address = ip === hostGateway ? machine : ip;
+    if (address === undefined)
+      throw new BuildError(
+        "failed-precondition",
+        `--add-host ${host}:${hostGateway}: this machine has no address`,
+        {
+          hint: "it needs an IPv4 address and a default route, or give the address yourself",
+        },
+      );
+    lines.push(`${address}\t${host}`);
+  }
   return `${lines.join("\n")}\n`;
 }
 
@@ -44,10 +57,15 @@ export function resolvConf(sharesHostNetwork: boolean): string {
   return withoutLoopback(stubbed ? textOfHost(resolvedConf) : own);
 }
 
-/** A resolv.conf with another name server; search domains and options stay. */
-export function withNameserver(text: string, server: string): string {
-  const kept = text.split("\n").filter((line) => line !== "" && nameservers(line).length === 0);
-  return `${[...kept, `nameserver ${server}`].join("\n")}\n`;
+/**
+ * Text of /etc/resolv.conf on an isolated network: `forwarder` asks the machine's first server, also one on a loopback address; the
+ * others are asked after it, where they can be reached. Search domains and options stay.
+ */
+export function isolatedResolvConf(forwarder: string): string {
+  const own = textOfHost(hostResolvConf);
+  if (nameservers(own).length === 0) return resolvConf(false);
+  const kept = own.split("\n").filter((line) => line !== "" && !nameservers(line).some(isLoopback));
+  return `${[`nameserver ${forwarder}`, ...kept].join("\n")}\n`;
 }
 
 function textOfHost(path: string): string {

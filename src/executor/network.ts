@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { accessSync, constants, readFileSync } from "node:fs";
 import { BuildError } from "../core/index.ts";
 import { findTool } from "./runtime.ts";
@@ -17,14 +18,6 @@ export interface NetworkTool {
   readonly path: string;
 }
 
-/**
- * Whether the gateway's address may stand for the machine itself. Datagrams that come from the machine seem to come from there,
- * and can only be answered when it does.
- */
-function mapsGateway(ports: readonly PublishedPort[]): boolean {
-  return ports.some(({ protocol }) => protocol === "udp");
-}
-
 /** Where the namespace is found while the chain lives: a file in the step's directory. */
 export const namespaceFile = "netns";
 /** Socket on which slirp4netns takes orders. */
@@ -32,26 +25,33 @@ export const slirpSocket = "slirp.sock";
 /** What the start script prints when the namespace is connected; it then waits for a line. */
 export const networkMark = "network\n";
 
-const slirpAddress = "10.0.2.100";
-const slirpResolver = "10.0.2.3";
+/**
+ * The namespace's network is slirp4netns's own; pasta is told the same. Left alone, pasta gives the namespace the machine's address,
+ * with which it cannot reach the machine.
+ */
+export const isolatedNetwork = {
+  address: "10.0.2.100",
+  prefix: "24",
+  gateway: "10.0.2.2",
+  /** Asks the machine's own name server, wherever that is. */
+  resolver: "10.0.2.3",
+} as const;
 
 /** What both programs make the interface of the namespace with. */
 const tunDevice = "/dev/net/tun";
 
 /**
- * Finds what isolated networks need: pasta, else slirp4netns; the other way round for UDP ports, where pasta of 2023
- * (Debian 12) loses the answers to datagrams of the machine itself. Throws `failed-precondition` when there is neither,
- * or when this user may not use `/dev/net/tun`.
+ * Finds what isolated networks need. Throws `failed-precondition` when there is neither pasta nor slirp4netns, or when this user
+ * may not use `/dev/net/tun`.
  */
-export function detectNetworkTool(ports: readonly PublishedPort[] = []): NetworkTool {
-  const [best, other] = networkTools();
-  const tool = mapsGateway(ports) ? (other ?? best) : best;
+export function detectNetworkTool(): NetworkTool {
+  const [tool] = networkTools();
   if (tool === undefined)
     throw new BuildError(
       "failed-precondition",
       "an isolated network needs the program pasta or slirp4netns, and neither is on PATH",
       {
-        hint: "install one (on Debian and Ubuntu: apt-get install passt, or slirp4netns), or use --network host",
+        hint: "install one (on Debian and Ubuntu: apt-get install slirp4netns, or passt of 2025 or later), or use --network host",
       },
     );
   try {
@@ -67,20 +67,42 @@ export function detectNetworkTool(ports: readonly PublishedPort[] = []): Network
   return tool;
 }
 
-/** The programs that are there, the better one first. */
+/**
+ * The programs that are there, the best one first: a recent pasta, else slirp4netns. That of 2023 (Debian 12) repeats what comes back
+ * over a connection whose other half is closed, never ends it, and loses the answers to datagrams of the machine itself.
+ */
 function networkTools(): NetworkTool[] {
-  return (["pasta", "slirp4netns"] as const).flatMap((kind) => {
+  const tools = (["pasta", "slirp4netns"] as const).flatMap((kind) => {
     const path = findTool(kind);
     return path === undefined ? [] : { kind, path };
   });
+  return tools.length > 1 && isOldPasta(tools[0]!.path) ? tools.reverse() : tools;
 }
 
-/** What this machine has for isolated networks, in words. Throws what keeps it from having any. */
-export function describeNetworkTools(): string {
-  detectNetworkTool();
-  return networkTools()
-    .map(({ kind, path }) => `${kind} (${path})`)
-    .join(", ");
+const firstGoodYear = 2025;
+const oldPastas = new Map<string, boolean>();
+
+/** Whether a pasta is from before 2025, or does not know: its version is a date, in one form or another. */
+function isOldPasta(path: string): boolean {
+  const known = oldPastas.get(path);
+  if (known !== undefined) return known;
+  const { stdout } = spawnSync(path, ["--version"], { encoding: "latin1", timeout: 10_000 });
+  const year = /(20\d\d)_?\d\d_?\d\d/.exec((stdout ?? "").split("\n")[0]!)?.[1];
+  const isOld = year === undefined || Number(year) < firstGoodYear;
+  oldPastas.set(path, isOld);
+  return isOld;
+}
+
+/** What connects isolated networks here, in words; a note when that has its limits. Throws what keeps this machine from having any. */
+export function describeNetworkTool(): { readonly text: string; readonly isNote?: true } {
+  const { kind, path } = detectNetworkTool();
+  const text = `isolated by ${kind} (${path})`;
+  if (kind !== "pasta" || !isOldPasta(path)) return { text };
+  const limits = `it is older than ${firstGoodYear}: connections that one side closes early may hang, and datagrams of this machine get no answer`;
+  return {
+    isNote: true,
+    text: `${text}, but ${limits} (slirp4netns does better: apt-get install slirp4netns)`,
+  };
 }
 
 /**
@@ -112,9 +134,10 @@ function pasta(tool: NetworkTool, namespace: string, log: string, ports: readonl
       });
     return specs.length === 0 ? [flag, "none"] : specs.flatMap((spec) => [flag, spec]);
   };
+  const { address, prefix, gateway, resolver } = isolatedNetwork;
   const command = [
-    ...[tool.path, "--config-net", "--quiet", "--runas", "0"],
-    ...(mapsGateway(ports) ? [] : ["--no-map-gw"]),
+    ...[tool.path, "--config-net", "--quiet", "--runas", "0", "--no-map-gw"],
+    ...["--address", address, "--netmask", prefix, "--gateway", gateway, "--dns-forward", resolver],
     ...[...forwards("tcp", "-t"), ...forwards("udp", "-u"), "-T", "none", "-U", "none"],
   ];
   return [
@@ -123,12 +146,16 @@ function pasta(tool: NetworkTool, namespace: string, log: string, ports: readonl
   ];
 }
 
-/** slirp4netns stays in the foreground, and says on a descriptor when it is ready. Ports are added through its socket. */
+/**
+ * slirp4netns stays in the foreground, and says on a descriptor when it is ready. Ports are added through its socket. Datagrams that come
+ * from the machine seem to come from the gateway: they can only be answered when its address stands for the machine itself.
+ */
 function slirp(tool: NetworkTool, step: string, log: string, ports: readonly PublishedPort[]): string[] {
   const ready = `${step}/slirp.ready`;
+  const loopback = ports.some(({ protocol }) => protocol === "udp") ? "" : " --disable-host-loopback";
   return [
     `mkfifo '${ready}'`,
-    `'${tool.path}' --configure --mtu=65520${mapsGateway(ports) ? "" : " --disable-host-loopback"} --ready-fd=5 --api-socket='${step}/${slirpSocket}' --netns-type=path '${step}/${namespaceFile}' tap0 5>'${ready}' </dev/null >'${log}' 2>&1 3>&- 4>&- &`,
+    `'${tool.path}' --configure --mtu=65520${loopback} --ready-fd=5 --api-socket='${step}/${slirpSocket}' --netns-type=path '${step}/${namespaceFile}' tap0 5>'${ready}' </dev/null >'${log}' 2>&1 3>&- 4>&- &`,
     // Without a line end, so reading it "fails".
     `read -r connected <'${ready}'`,
     `[ "$connected" = 1 ] || { cat '${log}' >&2; exit 125; }`,
@@ -146,7 +173,7 @@ export async function publishThroughSlirp(socket: string, ports: readonly Publis
         proto: protocol,
         host_addr: hostAddress,
         host_port: hostPort,
-        guest_addr: slirpAddress,
+        guest_addr: isolatedNetwork.address,
         guest_port: containerPort,
       },
     });
@@ -171,18 +198,11 @@ async function ask(path: string, request: object): Promise<{ readonly error?: { 
   }
 }
 
-/** The namespace's name servers, where they are not the machine's own. */
-export function resolverOf(tool: NetworkTool): string | undefined {
-  return tool.kind === "slirp4netns" ? slirpResolver : undefined;
-}
-
-/** The address that the host name of a container on an isolated network stands for. */
-export function addressOf(tool: NetworkTool): string {
-  return tool.kind === "slirp4netns" ? slirpAddress : (hostAddress() ?? "127.0.0.1");
-}
-
-/** pasta gives the namespace the address of the interface with the default route. */
-function hostAddress(): string | undefined {
+/**
+ * Address under which a namespace reaches the machine, but for what listens only on the machine's loopback: that of the interface with
+ * the default route.
+ */
+export function machineAddress(): string | undefined {
   const { networkInterfaces } = process.getBuiltinModule("node:os");
   const name = defaultInterface();
   return networkInterfaces()[name ?? ""]?.find(({ family }) => family === "IPv4")?.address;

@@ -5,8 +5,8 @@ import { isMapped } from "../stacking/index.ts";
 import { fillClone, layOutClone } from "./clone-root.ts";
 import { createMountPoints, createWorkingDirectory, systemMountPoints } from "./mount-points.ts";
 import { type MountContext, overlayOf, prepareMount } from "./mounts.ts";
-import { addressOf, type NetworkTool, namespaceFile, networkScript, resolverOf } from "./network.ts";
-import { defaultHostname, hostsFile, resolvConf, withNameserver } from "./network-files.ts";
+import { isolatedNetwork, machineAddress, namespaceFile, networkScript } from "./network.ts";
+import { defaultHostname, hostsFile, isolatedResolvConf, resolvConf } from "./network-files.ts";
 import { ociConfig } from "./oci-config.ts";
 import { makeDirectory, writePlainFile } from "./plain-files.ts";
 import { deliverPrivately, type PrivateFile, privateDirectory } from "./private-files.ts";
@@ -14,7 +14,6 @@ import { markReader, readInLowers } from "./rootfs-lookup.ts";
 import { moreIds } from "./single-id.ts";
 import { type RootfsMount, startScript } from "./start-script.ts";
 import type { RootPlan, StackPlan, StepPlan } from "./step-plan.ts";
-import type { ProcessSpec } from "./types.ts";
 import { type ProcessUser, resolveUser } from "./users.ts";
 
 /**
@@ -46,10 +45,12 @@ export function layOutStep(plan: StepPlan): Uint8Array {
     createMountPoints(inside("p"), lowers, points, reader);
   }
   const { isolated } = plan;
-  const address = isolated === undefined ? undefined : addressOf(isolated);
+  const { address, resolver } = isolatedNetwork;
   const hostname = process.hostname || defaultHostname;
-  writePlainFile(inside("hosts"), hostsFile(hostname, process.extraHosts, address));
-  writePlainFile(inside("resolv.conf"), resolverFile(process.network, isolated));
+  const own = isolated && { address, machine: machineAddress() };
+  writePlainFile(inside("hosts"), hostsFile(hostname, process.extraHosts, own));
+  const resolv = isolated ? isolatedResolvConf(resolver) : resolvConf(process.network !== "none");
+  writePlainFile(inside("resolv.conf"), resolv);
   const config = ociConfig({
     rootfs: inside(rootName),
     args: process.args,
@@ -105,13 +106,6 @@ export const rootName = "m";
 
 function makeRootDirectories({ path }: StackPlan): void {
   for (const name of ["w", rootName, "p"]) makeDirectory(join(path, name));
-}
-
-function resolverFile(network: ProcessSpec["network"], isolated: NetworkTool | undefined): string {
-  const own = isolated === undefined ? undefined : resolverOf(isolated);
-  return own === undefined
-    ? resolvConf(network === "default" || network === "host")
-    : withNameserver(resolvConf(true), own);
 }
 
 function configFile(config: Record<string, unknown>): PrivateFile {

@@ -55,7 +55,7 @@ export async function prepareStep(
 ): Promise<PreparedStep> {
   const { state, stacking, runtime, cgroups } = host;
   const { step, stack } = beginStep(host, root, mounts);
-  const isolated = process.network === "isolated" ? detectNetworkTool(process.ports) : undefined;
+  const isolated = process.network === "isolated" ? detectNetworkTool() : undefined;
   const id = containerId(state.id, step.name);
   const isSecret = Boolean(process.secretEnv?.length) || mounts.some(({ type }) => type === "secret");
   // Everything that the runtime reads and keeps holds the environment, so all of it is where the secrets are.

@@ -46,7 +46,12 @@ export const containerFlags: readonly Flag[] = [
   { name: "interactive", short: "i", help: "keep standard input open" },
   { name: "tty", short: "t", help: "give the program a terminal" },
   { name: "hostname", short: "h", value: "NAME", help: "host name in the container" },
-  { name: "add-host", value: "HOST:IP", many: true, help: "line for /etc/hosts" },
+  {
+    name: "add-host",
+    value: "HOST:IP",
+    many: true,
+    help: "line for /etc/hosts; host-gateway as IP is this machine",
+  },
   {
     name: "publish",
     short: "p",
@@ -211,9 +216,9 @@ function parseMount(text: string): Volume {
 
 function parseHost(text: string): { host: string; ip: string } {
   const [, host = "", ip = ""] = /^([^:=]+)[:=]\[?([^\]]+)\]?$/.exec(text) ?? [];
-  if (isIP(ip) !== 0) return { host, ip };
+  if (ip === "host-gateway" || isIP(ip) !== 0) return { host, ip };
   throw new BuildError("invalid-argument", `invalid IP address in add-host: ${JSON.stringify(text)}`, {
-    hint: "a host reads like name:192.0.2.7",
+    hint: "a host reads like name:192.0.2.7, or name:host-gateway for this machine",
   });
 }
 
