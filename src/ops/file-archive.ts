@@ -18,6 +18,7 @@ import {
   fileCompression,
   fsPath,
   isTarHeader,
+  writeFully,
 } from "../core/index.ts";
 import { type Content, type Node, shown } from "./file-tree.ts";
 
@@ -134,10 +135,6 @@ function* piecesOf(content: Exclude<Content, { kind: "host" }>, size: number): G
   } finally {
     bytes.close();
   }
-}
-
-function writeFully(fd: number, bytes: Uint8Array): void {
-  writeFully(fd, bytes);
 }
 
 /** Decompresses with a program that reads stdin and writes stdout. */
