@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
-import { BuildError, type EventSink, type Platform } from "../core/index.ts";
+import { BuildError, defined, type EventSink, type Platform } from "../core/index.ts";
 import type { Bridge, FrontendOptions, FrontendResult } from "../frontend/index.ts";
 import { keepTimes, type PricedAdvice, pricedAdvice, ranSteps } from "./advice.ts";
 import { type Definition, loadDefinition } from "./definition.ts";
@@ -42,10 +42,7 @@ const attempts = 2;
  */
 export async function build(options: BuildOptions): Promise<BuildResult> {
   for (let attempt = 1; ; attempt++) {
-    const engine = openEngine({
-      ...(options.root === undefined ? {} : { root: options.root }),
-      ...(options.pull === undefined ? {} : { pull: options.pull }),
-    });
+    const engine = openEngine(defined({ root: options.root, pull: options.pull }));
     const kill = () => engine.kill();
     options.killSignal?.addEventListener("abort", kill);
     const before = timeOfTrash(engine);
@@ -132,21 +129,12 @@ export function frontendOptions(
   const { shmSize, ulimits, cgroupParent } = options;
   return {
     file: name,
-    ...(edge === undefined ? {} : { mainContext: edge }),
     namedContexts: named.byName,
     imageResolveMode: options.pull ? "pull" : "local",
-    ...(ignore === undefined ? {} : { excludePatterns: ignore.patterns }),
-    ...(options.schedule === "legacy" ? { eachStep: true } : {}),
-    ...(target === undefined ? {} : { target }),
-    ...(buildArgs === undefined ? {} : { buildArgs }),
-    ...(labels === undefined ? {} : { labels }),
-    ...(network === undefined ? {} : { network }),
-    ...(noCache === undefined ? {} : { noCache }),
-    ...(extraHosts === undefined ? {} : { extraHosts }),
-    ...(sourceDateEpoch === undefined ? {} : { sourceDateEpoch }),
-    ...(shmSize === undefined ? {} : { shmSize }),
-    ...(ulimits === undefined ? {} : { ulimits }),
-    ...(cgroupParent === undefined ? {} : { cgroupParent }),
+    eachStep: options.schedule === "legacy",
+    ...defined({ mainContext: edge, excludePatterns: ignore?.patterns }),
+    ...defined({ target, buildArgs, labels, network, noCache, extraHosts, sourceDateEpoch }),
+    ...defined({ shmSize, ulimits, cgroupParent }),
   };
 }
 

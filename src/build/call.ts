@@ -1,5 +1,5 @@
 import { basename, join, resolve } from "node:path";
-import { BuildError, formatReference, parseReference } from "../core/index.ts";
+import { BuildError, defined, formatReference, parseReference } from "../core/index.ts";
 import type { Stage, StageGraph } from "../dockerfile/index.ts";
 import {
   type Bridge,
@@ -147,8 +147,7 @@ async function withDefinition<T>(
   const emit = options.onEvent ?? (() => undefined);
   const cwd = options.cwd ?? process.cwd();
   const engine = openEngine({
-    ...(options.root === undefined ? {} : { root: options.root }),
-    ...(options.pull === undefined ? {} : { pull: options.pull }),
+    ...defined({ root: options.root, pull: options.pull }),
     ...(options.offline ? { offline: true } : {}),
   });
   try {
@@ -163,7 +162,7 @@ async function withDefinition<T>(
     const frontend = frontendOptions(options, definition, named);
     return await call(
       file,
-      { ...frontend, ...(platform === undefined ? {} : { platform }) },
+      { ...frontend, ...defined({ platform }) },
       bridgeOf(engine, options, emit, signal),
     );
   } finally {

@@ -2,6 +2,7 @@ import { basename, isAbsolute, resolve } from "node:path";
 import {
   BuildError,
   bytePathOf,
+  defined,
   type EventSink,
   goText,
   type IgnoreFile,
@@ -62,7 +63,7 @@ export async function loadDefinition(options: DefinitionOptions, work: Definitio
     step.status("reading ignore file:", read?.size ?? 0, { done: true });
     return read?.file;
   });
-  const lent = { directory: found.root, ...(ignore === undefined ? {} : { ignore }) };
+  const lent = { directory: found.root, ...defined({ ignore }) };
   return { name: elsewhere?.name ?? found.dockerfileName, dockerfile, ignore, lent };
 }
 

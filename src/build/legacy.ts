@@ -1,4 +1,4 @@
-import type { Digest, EventSink, InstructionEvent } from "../core/index.ts";
+import { type Digest, defined, type EventSink, type InstructionEvent } from "../core/index.ts";
 import { exportResult } from "../exporter/index.ts";
 import type { FrontendResult, StepResult } from "../frontend/index.ts";
 import type { Engine } from "./engine.ts";
@@ -87,7 +87,7 @@ function began({ text, state, triggers }: StepResult, place: Place): Instruction
 }
 
 function ended(step: StepResult, place: Place, { image, cached }: Outcome): InstructionEvent {
-  return { ...began(step, place), done: { cached, ...(image === undefined ? {} : { image }) } };
+  return { ...began(step, place), done: { cached, ...defined({ image }) } };
 }
 
 /** Labels of the command line, which the classic builder took for one more instruction of the last stage. */

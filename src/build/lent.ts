@@ -1,4 +1,4 @@
-import { BuildError } from "../core/index.ts";
+import { BuildError, defined } from "../core/index.ts";
 import type { Session } from "../session/index.ts";
 import type { BuildOptions } from "./options.ts";
 
@@ -9,11 +9,7 @@ import type { BuildOptions } from "./options.ts";
 export async function lend({ secrets, ssh, cwd }: BuildOptions): Promise<() => Promise<Session>> {
   const open = async (): Promise<Session> => {
     const { openSession } = await import("../session/index.ts");
-    return openSession({
-      ...(secrets === undefined ? {} : { secrets }),
-      ...(ssh === undefined ? {} : { ssh }),
-      ...(cwd === undefined ? {} : { cwd }),
-    });
+    return openSession(defined({ secrets, ssh, cwd }));
   };
   if (Object.keys({ ...secrets, ...ssh }).length === 0) return open;
   const session = await open();

@@ -1,4 +1,4 @@
-import { BuildError, type EventSink } from "../core/index.ts";
+import { BuildError, defined, type EventSink } from "../core/index.ts";
 import { type ExportResult, type LocalEngine, localEngines, type Output } from "../exporter/index.ts";
 import type { Engine } from "./engine.ts";
 import type { BuildOptions } from "./options.ts";
@@ -23,7 +23,7 @@ export async function planLoad(
     if (!isLoaded(output, options)) continue;
     const { findEngine, noEngine } = await localEngines();
     const context = output.type === "docker" ? output.context : undefined;
-    const engine = await findEngine({ signal, ...(context === undefined ? {} : { context }) });
+    const engine = await findEngine({ signal, ...defined({ context }) });
     if (engine !== undefined) {
       refuseIndex(engine, options);
       plan.set(i, engine);

@@ -2,6 +2,7 @@ import { realpathSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import {
   BuildError,
+  defined,
   formatReference,
   type IgnoreFile,
   parseGitReference,
@@ -132,7 +133,7 @@ function onDisk(
   if (found.isDirectory()) {
     const directory = realpathSync(path);
     const ignore = ignoreOf(directory);
-    lent.set(local, { directory, ...(ignore === undefined ? {} : { ignore }) });
+    lent.set(local, { directory, ...defined({ ignore }) });
     return { kind: "local", name: local, excludePatterns: ignore?.patterns ?? [] };
   }
   let snapshot: ReturnType<TarOpener> | undefined;

@@ -1,4 +1,4 @@
-import { BuildError, type EventSink, formatPlatform } from "../core/index.ts";
+import { BuildError, defined, type EventSink, formatPlatform } from "../core/index.ts";
 import { type ExportResult, type ExportSource, exportResult, type Output } from "../exporter/index.ts";
 import type { Engine } from "./engine.ts";
 import type { BuildOptions } from "./options.ts";
@@ -22,10 +22,12 @@ export async function exportAll(
     const result = await internalStep(emit, exportName(output), async (step) => {
       const exported = await exportResult(source, output, engine.store, {
         signal,
-        ...(options.tags === undefined ? {} : { names: options.tags }),
-        ...(options.annotations === undefined ? {} : { annotations: options.annotations }),
-        ...(options.stdout === undefined ? {} : { stdout: options.stdout }),
-        ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+        ...defined({
+          names: options.tags,
+          annotations: options.annotations,
+          stdout: options.stdout,
+          cwd: options.cwd,
+        }),
       });
       tell(step, exported);
       return exported;

@@ -1,5 +1,4 @@
-import type { Platform } from "../core/index.ts";
-import { BuildError } from "../core/index.ts";
+import { BuildError, defined, type Platform } from "../core/index.ts";
 import { type BuildPlan, planDockerfile } from "../frontend/index.ts";
 import { openContext, readDockerfile } from "./context.ts";
 import { readNamedContexts } from "./named-contexts.ts";
@@ -29,8 +28,6 @@ export function plan(options: PlanOptions): BuildPlan {
   return planDockerfile(readDockerfile(context), {
     file: context.dockerfileName,
     namedContexts: readNamedContexts(options.buildContexts ?? {}, cwd).byName,
-    ...(target === undefined ? {} : { target }),
-    ...(buildArgs === undefined ? {} : { buildArgs }),
-    ...(platform === undefined ? {} : { platform }),
+    ...defined({ target, buildArgs, platform }),
   });
 }

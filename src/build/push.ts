@@ -1,4 +1,4 @@
-import { BuildError, type Descriptor, type EventSink } from "../core/index.ts";
+import { BuildError, type Descriptor, defined, type EventSink } from "../core/index.ts";
 import { type ExportResult, type Output, pushCommitted } from "../exporter/index.ts";
 import type { Engine } from "./engine.ts";
 import type { BuildOptions } from "./options.ts";
@@ -66,7 +66,7 @@ async function pushOne(
     const { target } = await pushCommitted(name, image, engine.store, registry, {
       signal,
       byDigest: push?.byDigest ?? false,
-      ...(compression === undefined ? {} : { compression }),
+      ...defined({ compression }),
       onCompress: (id, size, done) =>
         step.status(`compressing ${id}`, done ? size : 0, { total: size, done }),
       onProgress: ({ id, current, total, state }) =>

@@ -1,5 +1,6 @@
 import {
   BuildError,
+  defined,
   type EventSink,
   formatPlatform,
   goText,
@@ -52,11 +53,7 @@ export async function convertForPlatforms(
   const once = sharedBridge(bridge);
   const results = await Promise.allSettled(
     platforms.map((platform) =>
-      dockerfileToLlb(
-        dockerfile,
-        { ...frontend, multiPlatform, ...(platform === undefined ? {} : { platform }) },
-        once,
-      ),
+      dockerfileToLlb(dockerfile, { ...frontend, multiPlatform, ...defined({ platform }) }, once),
     ),
   );
   return results.map((result) => {
@@ -94,8 +91,7 @@ export function emitWarnings(results: readonly FrontendResult[], file: string, e
       short: message,
       file,
       ranges,
-      ...(rule === undefined ? {} : { rule }),
-      ...(url === undefined ? {} : { url }),
+      ...defined({ rule, url }),
     });
   }
 }

@@ -1,3 +1,4 @@
+import { defined } from "../core/index.ts";
 import type { RunningStep } from "../executor/index.ts";
 import { makeRaw } from "../sys/index.ts";
 import { type RunDependencies, runContainer } from "./run.ts";
@@ -14,7 +15,7 @@ export async function runAttached(container: Container, dependencies: RunDepende
   try {
     return await runContainer(container, dependencies, {
       stdin: container.interactive && !container.tty,
-      ...(terminal?.size === undefined ? {} : { size: terminal.size }),
+      ...defined({ size: terminal?.size }),
       onOutput: (stream, data) => void (stream === 1 ? process.stdout : process.stderr).write(data),
       onStart(step) {
         terminal?.connect(step);

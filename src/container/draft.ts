@@ -1,4 +1,4 @@
-import { BuildError, type ContainerConfig, type Digest } from "../core/index.ts";
+import { BuildError, type ContainerConfig, type Digest, defined } from "../core/index.ts";
 import type { ProcessSpec, PublishedPort } from "../executor/index.ts";
 import type { Snapshot } from "../snapshot/index.ts";
 import { publishExposed } from "./ports.ts";
@@ -65,7 +65,7 @@ export async function createContainer(
   const init: readonly Volume[] =
     options.init === undefined ? [] : [{ source: options.init, target: initTarget, readonly: true }];
   return containers.create({
-    ...(options.name === undefined ? {} : { name: options.name }),
+    ...defined({ name: options.name }),
     image: image.name,
     imageId: image.id,
     manifest: image.manifest,

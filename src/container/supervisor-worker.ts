@@ -5,7 +5,7 @@
 import { closeSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { openContentStore } from "../content/index.ts";
-import { toBuildError } from "../core/index.ts";
+import { defined, toBuildError } from "../core/index.ts";
 import { createExecutor } from "../executor/index.ts";
 import { openLayerStore } from "../layer/index.ts";
 import type { StartReport } from "./detached.ts";
@@ -54,5 +54,5 @@ try {
   }
 } catch (error) {
   const { code, message, hint } = toBuildError(error);
-  report({ error: { code, message, ...(hint === undefined ? {} : { hint }) } });
+  report({ error: { code, message, ...defined({ hint }) } });
 }

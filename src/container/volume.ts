@@ -1,6 +1,6 @@
 import { realpathSync, statSync } from "node:fs";
 import { normalize } from "node:path";
-import { BuildError, makeDirectories, parseSize } from "../core/index.ts";
+import { BuildError, defined, makeDirectories, parseSize } from "../core/index.ts";
 
 /** A directory or file of the host that a container sees. */
 export interface Volume {
@@ -60,7 +60,7 @@ export function parseTmpfs(text: string): Tmpfs {
   return {
     target: normalize(target),
     readonly: words.includes("ro"),
-    ...(sizeBytes === undefined ? {} : { sizeBytes }),
+    ...defined({ sizeBytes }),
   };
 }
 

@@ -17,6 +17,7 @@ import {
   type Bytes,
   type Descriptor,
   type Digest,
+  defined,
   digestOf,
   fromHex,
   hexOf,
@@ -159,7 +160,7 @@ function checkExpected(blob: Blob, expected: Expected): void {
 }
 
 async function* stream(file: string, digest: Digest, signal: AbortSignal | undefined): Bytes {
-  const options = { highWaterMark: 256 * 1024, ...(signal === undefined ? {} : { signal }) };
+  const options = { highWaterMark: 256 * 1024, ...defined({ signal }) };
   try {
     yield* createReadStream(file, options);
   } catch (error) {

@@ -4,6 +4,7 @@ export * from "./bytes.ts";
 export * from "./compression.ts";
 export * from "./csv.ts";
 export { decompressed, peek } from "./decompress.ts";
+export { defined } from "./defined.ts";
 export * from "./descriptor.ts";
 export * from "./digest.ts";
 export * from "./errors.ts";

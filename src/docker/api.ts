@@ -1,7 +1,7 @@
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { BuildError, type Bytes, collect, foreignText } from "../core/index.ts";
+import { BuildError, type Bytes, collect, defined, foreignText } from "../core/index.ts";
 import type { DockerEndpoint, TlsFiles } from "./endpoint.ts";
 
 /** Requests to the API of a Docker engine. Throws `unavailable` when nobody answers. */
@@ -89,7 +89,7 @@ async function open(
     path,
     agent: false,
     ...extra,
-    ...(signal === undefined ? {} : { signal }),
+    ...defined({ signal }),
   };
   // Of a host the name counts, for its certificate, too.
   const headers = { ...("socketPath" in address ? { host: "docker" } : {}), ...extra.headers };

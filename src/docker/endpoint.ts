@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { BuildError } from "../core/index.ts";
+import { BuildError, defined } from "../core/index.ts";
 
 /** Where a Docker engine is spoken to. */
 export interface DockerEndpoint {
@@ -100,9 +100,7 @@ function tlsFiles(
 ): TlsFiles {
   return {
     verify,
-    ...(ca === undefined ? {} : { ca }),
-    ...(cert === undefined ? {} : { cert }),
-    ...(key === undefined ? {} : { key }),
+    ...defined({ ca, cert, key }),
   };
 }
 
@@ -120,7 +118,7 @@ function endpointAt(name: string, tls: TlsFiles | undefined, explicit: boolean):
     address: {
       host: tcp[1].replace(/^\[|\]$/g, ""),
       port: Number(tcp[2] ?? (secure === undefined ? 2375 : 2376)),
-      ...(secure === undefined ? {} : { tls: secure }),
+      ...defined({ tls: secure }),
     },
     explicit,
   };

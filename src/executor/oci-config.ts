@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { defined } from "../core/index.ts";
 import { type IdMap, isMapped } from "../stacking/index.ts";
 import type { TerminalSize } from "../sys/index.ts";
 import { type CgroupMode, cgroupNamespaces } from "./host.ts";
@@ -88,10 +89,10 @@ export function ociConfig(input: ConfigInput): Record<string, unknown> {
             // The runtimes add the devices that every container has.
             resources: { devices: insecure ? everyDevice : [{ allow: false, access: "rwm" }] },
           }),
-      ...(input.seccomp === undefined ? {} : { seccomp: input.seccomp }),
+      ...defined({ seccomp: input.seccomp }),
     },
     annotations: input.annotations,
-    ...(input.hooks === undefined ? {} : { hooks: input.hooks }),
+    ...defined({ hooks: input.hooks }),
   };
 }
 

@@ -1,6 +1,6 @@
 import { symlinkSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
-import { BuildError } from "../core/index.ts";
+import { BuildError, defined } from "../core/index.ts";
 import { isMapped } from "../stacking/index.ts";
 import { fillClone, layOutClone } from "./clone-root.ts";
 import { createMountPoints, createWorkingDirectory, systemMountPoints } from "./mount-points.ts";
@@ -67,7 +67,7 @@ export function layOutStep(plan: StepPlan): Uint8Array {
     resolvConfFile: inside("resolv.conf"),
     seccomp: plan.seccomp,
     annotations: plan.annotations,
-    ...(plan.hooks === undefined ? {} : { hooks: plan.hooks }),
+    ...defined({ hooks: plan.hooks }),
     cgroups: plan.cgroups,
     cgroupsPath: plan.cgroupsPath,
     ids: plan.ids,

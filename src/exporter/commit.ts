@@ -1,4 +1,11 @@
-import { BuildError, type Descriptor, formatPlatform, mediaTypes, type Platform } from "../core/index.ts";
+import {
+  BuildError,
+  type Descriptor,
+  defined,
+  formatPlatform,
+  mediaTypes,
+  type Platform,
+} from "../core/index.ts";
 import {
   encodeIndex,
   type Image,
@@ -79,7 +86,7 @@ function formOf({ compression, compressionLevel, ociMediaTypes = true }: ImageAt
   return {
     compression: chosen,
     docker: !ociMediaTypes,
-    ...(compressionLevel === undefined ? {} : { level: compressionLevel }),
+    ...defined({ level: compressionLevel }),
   };
 }
 

@@ -2,7 +2,7 @@ import { lstatSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Writable } from "node:stream";
 import type { ContentStore } from "../content/index.ts";
-import { BuildError, type Bytes } from "../core/index.ts";
+import { BuildError, type Bytes, defined } from "../core/index.ts";
 import type { LayerStore } from "../layer/index.ts";
 import type { NameStore } from "../names/index.ts";
 import type { Annotation } from "./annotations.ts";
@@ -39,5 +39,5 @@ export function checkFile(path: string, shown: string): void {
 export async function toStdout(data: Bytes, { stdout, signal }: ExportOptions): Promise<void> {
   if (stdout === undefined) throw new BuildError("internal", "dest=- needs a stream to write to");
   const { pipeline } = await import("node:stream/promises");
-  await pipeline(data, stdout, { end: false, ...(signal === undefined ? {} : { signal }) });
+  await pipeline(data, stdout, { end: false, ...defined({ signal }) });
 }

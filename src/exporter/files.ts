@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import {
   BuildError,
   type BytePath,
+  defined,
   formatPlatform,
   makeDirectories,
   replaceFileBy,
@@ -33,7 +34,7 @@ export async function exportFiles(
       rootfs,
       name: formatPlatform(platform),
       ...(split ? { directory: platformDirectory(platform) } : {}),
-      ...(epoch === undefined ? {} : { epoch }),
+      ...defined({ epoch }),
     });
   }
   if (!split) refuseOverlap(trees);
@@ -52,7 +53,7 @@ async function exportDirectories(
   for (const { rootfs, directory = "", ...how } of trees) {
     const left = await writeDirectory(rootfs, join(destination(dest, options), directory), {
       ...how,
-      ...(options.signal === undefined ? {} : { signal: options.signal }),
+      ...defined({ signal: options.signal }),
     });
     skipped.push(...left.map((path) => join(directory, path)));
   }

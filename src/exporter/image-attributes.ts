@@ -1,4 +1,4 @@
-import { BuildError } from "../core/index.ts";
+import { BuildError, defined } from "../core/index.ts";
 import type { ImageForm } from "../image/index.ts";
 import { type Annotation, annotationAttribute } from "./annotations.ts";
 
@@ -97,9 +97,7 @@ export function imageAttributes(attributes: Attributes): ImageAttributes {
     return annotationAttribute(name, attributes.take(name) ?? "") ?? [];
   });
   return {
-    ...(compression === undefined ? {} : { compression }),
-    ...(level === undefined ? {} : { compressionLevel: level }),
-    ...(ociMediaTypes === undefined ? {} : { ociMediaTypes }),
+    ...defined({ compression, compressionLevel: level, ociMediaTypes }),
     ...(annotations.length === 0 ? {} : { annotations }),
   };
 }

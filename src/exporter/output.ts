@@ -1,6 +1,7 @@
 import {
   BuildError,
   csvFields,
+  defined,
   formatReference,
   parseReference,
   parseRepositoryReference,
@@ -133,7 +134,7 @@ function imageOutput(attributes: Attributes): Output {
     type: "image",
     ...common,
     ...(push ? { push: { byDigest } } : {}),
-    ...(store === undefined ? {} : { store }),
+    ...defined({ store }),
   };
 }
 

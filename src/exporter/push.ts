@@ -3,6 +3,7 @@ import {
   type CompressionAlgorithm,
   type Descriptor,
   type Digest,
+  defined,
   formatReference,
   mediaTypes,
   type Platform,
@@ -102,8 +103,7 @@ async function send(
   const { signal, onProgress } = options;
   const { target, uploaded } = await registry.push(reference, image, stores.content, {
     mountFrom,
-    ...(signal === undefined ? {} : { signal }),
-    ...(onProgress === undefined ? {} : { onProgress }),
+    ...defined({ signal, onProgress }),
   });
   const name = formatReference(reference);
   if (reference.tag !== undefined) await stores.names.setPushed(name, local.digest, target.digest);

@@ -1,6 +1,6 @@
 import { rmSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
-import { type BytePath, bytePathOf } from "../core/index.ts";
+import { type BytePath, bytePathOf, defined } from "../core/index.ts";
 import type { LayerWriter } from "../layer/index.ts";
 import { openLayerWriter } from "../layer/tar/index.ts";
 import type { FoundEntry, Rootfs } from "../snapshot/index.ts";
@@ -32,10 +32,7 @@ export async function writeRootfsTar(
   const writer = openLayerWriter({ file });
   try {
     for (const { rootfs, directory, epoch } of trees) {
-      const options = {
-        ...(epoch === undefined ? {} : { epoch }),
-        ...(signal === undefined ? {} : { signal }),
-      };
+      const options = defined({ epoch, signal });
       const below = directory === undefined ? "" : bytePathOf(directory);
       if (below !== "")
         writer.add({ path: below, type: "directory", mode: 0o755, uid: 0, gid: 0, mtime: seconds(epoch) });
@@ -110,7 +107,7 @@ function addEntry(
     uid,
     gid,
     mtime: epoch === undefined ? inode.mtime : seconds(epoch),
-    ...(xattrs === undefined ? {} : { xattrs }),
+    ...defined({ xattrs }),
   };
   if (original !== undefined) writer.add({ ...common, type: "hardlink", linkname: placed(original) });
   else if (inode.type === "file") {

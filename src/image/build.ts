@@ -4,6 +4,7 @@ import {
   type CompressionAlgorithm,
   type Descriptor,
   type Digest,
+  defined,
   mediaTypes,
 } from "../core/index.ts";
 import type { LayerStore } from "../layer/index.ts";
@@ -114,7 +115,7 @@ function completeConfig(
   const { created: _, ...rest } = config;
   return {
     ...rest,
-    ...(created === undefined ? {} : { created }),
+    ...defined({ created }),
     history,
     rootfs: { type: "layers", diff_ids: tars.map(({ diffId }) => diffId) },
   };

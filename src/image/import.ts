@@ -1,5 +1,5 @@
 import type { ContentStore } from "../content/index.ts";
-import { type Bytes, decompressed, goText, hostPlatform, type Platform } from "../core/index.ts";
+import { type Bytes, decompressed, defined, goText, hostPlatform, type Platform } from "../core/index.ts";
 import type { LayerStore } from "../layer/index.ts";
 import { undoOnFailure } from "./archive/undo.ts";
 import { imageFromSnapshot } from "./build.ts";
@@ -29,7 +29,7 @@ export async function importRootfs(
     const blob = await content.ingest(decompressed(data), {}, signal);
     const layer = await layers.fromTar(blob, {
       refuseDevices: true,
-      ...(signal === undefined ? {} : { signal }),
+      ...defined({ signal }),
     });
     const created = options.created ?? Date.now();
     const { os, architecture, variant } = options.platform ?? hostPlatform();
@@ -38,7 +38,7 @@ export async function importRootfs(
       config: {
         os,
         architecture,
-        ...(variant === undefined ? {} : { variant }),
+        ...defined({ variant }),
         created: goText.time(created),
         config: options.config ?? {},
         history: [{ created: goText.time(created), comment: options.message ?? "Imported from -" }],

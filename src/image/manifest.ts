@@ -2,6 +2,7 @@ import {
   BuildError,
   type Descriptor,
   type Digest,
+  defined,
   formatPlatform,
   goText,
   mediaTypes,
@@ -25,8 +26,7 @@ export function parseManifestOrIndex(bytes: Uint8Array, where: string): Manifest
   const annotations = optional(json.annotations, `${where}: annotations`, stringMap);
   const common = {
     schemaVersion: 2 as const,
-    ...(mediaType === undefined ? {} : { mediaType }),
-    ...(annotations === undefined ? {} : { annotations }),
+    ...defined({ mediaType, annotations }),
   };
   if (json.manifests !== undefined && json.config !== undefined)
     throw new BuildError("invalid-argument", `${where}: both an index and a manifest`);
@@ -64,10 +64,7 @@ function parseDescriptor(value: unknown, where: string): Descriptor {
     mediaType: optional(json.mediaType, `${where}.mediaType`, string) ?? "",
     digest: parseDigest(json.digest, `${where}.digest`),
     size: size(json.size, `${where}.size`),
-    ...(annotations === undefined ? {} : { annotations }),
-    ...(platform === undefined ? {} : { platform }),
-    ...(urls === undefined ? {} : { urls }),
-    ...(artifactType === undefined ? {} : { artifactType }),
+    ...defined({ annotations, platform, urls, artifactType }),
   };
 }
 
@@ -139,9 +136,6 @@ export function orderedDescriptor(descriptor: Descriptor): Descriptor {
     mediaType,
     digest,
     size,
-    ...(urls === undefined ? {} : { urls }),
-    ...(annotations === undefined ? {} : { annotations }),
-    ...(platform === undefined ? {} : { platform }),
-    ...(artifactType === undefined ? {} : { artifactType }),
+    ...defined({ urls, annotations, platform, artifactType }),
   };
 }

@@ -3,6 +3,7 @@ import {
   BuildError,
   type Descriptor,
   type Digest,
+  defined,
   digestOf,
   formatPlatform,
   hostPlatform,
@@ -106,7 +107,7 @@ export async function snapshotOf(
     const id = await layers.fromTar(blob, {
       diffId,
       below: { layers: [...ids] },
-      ...(signal === undefined ? {} : { signal }),
+      ...defined({ signal }),
     });
     ids.push(id);
   }

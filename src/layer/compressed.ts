@@ -6,6 +6,7 @@ import {
   compressFile,
   type Descriptor,
   type Digest,
+  defined,
 } from "../core/index.ts";
 import type { LayerFiles } from "./layer-files.ts";
 
@@ -47,7 +48,7 @@ export async function compressBlob(
     throw new BuildError("not-found", `layer content ${diffId} is not in the store`);
   const file = content.temporary();
   try {
-    const options = { signal, ...(level === undefined ? {} : { level }) };
+    const options = { signal, ...defined({ level }) };
     const blob = await compressFile(content.path(diffId), file, algorithm, options);
     content.adopt(file, blob);
     files.remember(diffId, kind, JSON.stringify({ digest: blob.digest, size: blob.size }));

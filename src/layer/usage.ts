@@ -1,5 +1,6 @@
 import { statSync } from "node:fs";
 import type { ContentStore } from "../content/index.ts";
+import { defined } from "../core/index.ts";
 import type { LayerId } from "../snapshot/index.ts";
 import type { LayerFiles } from "./layer-files.ts";
 import type { LayerUsage } from "./types.ts";
@@ -15,8 +16,8 @@ export function usageOf(files: LayerFiles, content: ContentStore, id: LayerId): 
   const index = statSync(files.directory(id, "index"), { throwIfNoEntry: false })?.size;
   const copies = files.names(id).filter((name) => /^fs(-[0-9a-f]+)?$/.test(name)).length;
   return {
-    ...(tar === undefined ? {} : { tar }),
+    ...defined({ tar }),
     ...(copies === 0 ? {} : { directory: copies * (found.contentSize + 4096 * found.entryCount) }),
-    ...(index === undefined ? {} : { index }),
+    ...defined({ index }),
   };
 }

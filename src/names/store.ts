@@ -3,6 +3,7 @@ import { join } from "node:path";
 import {
   BuildError,
   type Digest,
+  defined,
   digestOf,
   familiarReference,
   formatReference,
@@ -136,7 +137,7 @@ export function openNameStore(root: string): NameStore {
 
 function newRecord(name: string | undefined, image: NewImageRecord): ImageRecord {
   const { target, manifest, id } = image;
-  return { ...(name === undefined ? {} : { name }), target, manifest, id, created: Date.now() };
+  return { ...defined({ name }), target, manifest, id, created: Date.now() };
 }
 
 function isSame(a: ImageRecord, b: ImageRecord): boolean {

@@ -1,4 +1,4 @@
-import { BuildError, goText, type Platform, toBuildError } from "../core/index.ts";
+import { BuildError, defined, goText, type Platform, toBuildError } from "../core/index.ts";
 import {
   cannotEmulate,
   type Executor,
@@ -160,7 +160,7 @@ function checkStatus(op: ExecOp, status: ExitStatus, log: StepLog, { hasSingleId
         ? singleIdHint(log.tail())
         : undefined;
   throw new BuildError("unknown", `${incomplete(op)}: exit code: ${status.code}`, {
-    ...(hint === undefined ? {} : { hint }),
+    ...defined({ hint }),
     details: {
       command: op.meta.args.join(" "),
       exitCode: status.code,

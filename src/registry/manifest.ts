@@ -3,6 +3,7 @@ import {
   type Bytes,
   collect,
   type Digest,
+  defined,
   digestOf,
   isDigest,
   mediaTypes,
@@ -46,7 +47,7 @@ export async function headManifest(
     path: `manifests/${tag}`,
     headers,
     signal,
-    ...(scopes === undefined ? {} : { scopes }),
+    ...defined({ scopes }),
   });
   discard(response);
   const digest = response.headers["docker-content-digest"];

@@ -3,7 +3,7 @@ import * as http from "node:http";
 import * as https from "node:https";
 import { createSecureContext, getCACertificates, type SecureContext } from "node:tls";
 import type { RegistryHost } from "../config/index.ts";
-import { BuildError } from "../core/index.ts";
+import { BuildError, defined } from "../core/index.ts";
 import type { HttpRequest, RequestBody, Transport } from "./response.ts";
 
 /** Larger than any header block that registries send (signed redirects are long). */
@@ -40,7 +40,7 @@ export function openTransport(options: { env: NodeJS.ProcessEnv; idleTimeout: nu
         },
         maxHeaderSize,
         timeout: idleTimeout,
-        ...(signal === undefined ? {} : { signal }),
+        ...defined({ signal }),
       };
       return new Promise((resolve, reject) => {
         const request =
@@ -92,7 +92,7 @@ function stalled(url: URL, milliseconds: number): Error {
 function tlsOptions(settings: RegistryHost, env: NodeJS.ProcessEnv): https.AgentOptions {
   const secureContext = contextOf(settings, env);
   return {
-    ...(secureContext === undefined ? {} : { secureContext }),
+    ...defined({ secureContext }),
     ...(settings.insecure ? { rejectUnauthorized: false } : {}),
   };
 }

@@ -1,4 +1,4 @@
-import { BuildError } from "../core/index.ts";
+import { BuildError, defined } from "../core/index.ts";
 
 export interface ToolOptions {
   /** Written to the tool's standard input. */
@@ -30,7 +30,7 @@ export async function runTool(
     detached: true,
     stdio: ["pipe", "pipe", "pipe"],
     env: { ...env, LC_ALL: "C.UTF-8", DEBIAN_FRONTEND: "noninteractive" },
-    ...(cwd === undefined ? {} : { cwd }),
+    ...defined({ cwd }),
   });
   const end = (): void => killGroup(child.pid);
   signal?.addEventListener("abort", end, { once: true });

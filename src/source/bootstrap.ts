@@ -4,6 +4,7 @@ import { basename, dirname, join } from "node:path";
 import type { ContentStore } from "../content/index.ts";
 import {
   type Bytes,
+  defined,
   familiarReference,
   formatReference,
   hostPlatform,
@@ -68,7 +69,7 @@ export async function bootstrap(
   const recipe = recipeOf(base, options);
   const name = parseReference(options.name ?? base);
   const { signal, onLine } = options;
-  const tools = { ...(signal === undefined ? {} : { signal }), ...(onLine === undefined ? {} : { onLine }) };
+  const tools = defined({ signal, onLine });
   const { file, cached } = await rootfsTar(recipe, options, tools);
   const layer = await layerOf(file, stores, signal);
   const description = describeRecipe(recipe);
@@ -143,7 +144,7 @@ function configOf(recipe: BootstrapRecipe, description: string, name: string): O
   return {
     os,
     architecture,
-    ...(variant === undefined ? {} : { variant }),
+    ...defined({ variant }),
     created,
     config: {
       Env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],

@@ -3,6 +3,7 @@ import {
   BuildError,
   type Descriptor,
   type Digest,
+  defined,
   familiarReference,
   formatPlatform,
   formatReference,
@@ -77,7 +78,7 @@ export async function resolveDockerImage(
     const resolved = await stores.registry.resolve(reference, {
       platform,
       content: stores.content,
-      ...(signal === undefined ? {} : { signal }),
+      ...defined({ signal }),
     });
     return registryImage(resolved, stores);
   } catch (error) {
@@ -266,12 +267,9 @@ export async function pullImage(
   const resolved = await stores.registry.resolve(reference, {
     platform,
     content: stores.content,
-    ...(signal === undefined ? {} : { signal }),
+    ...defined({ signal }),
   });
-  await stores.registry.pull(resolved, stores.content, {
-    ...(signal === undefined ? {} : { signal }),
-    ...(onProgress === undefined ? {} : { onProgress }),
-  });
+  await stores.registry.pull(resolved, stores.content, defined({ signal, onProgress }));
   const image = readImage(stores.content, resolved.manifest.descriptor, platform);
   await snapshotOf(image, stores, signal);
   const { domain, path, tag } = reference;

@@ -2,6 +2,7 @@ import {
   BuildError,
   type BytePath,
   createIgnoreMatcher,
+  defined,
   type IgnoreFile,
   type IgnoreMatcher,
   textOf,
@@ -36,8 +37,7 @@ export interface ComparisonTask {
 export function runScan({ root, limit, known, ...patterns }: ScanTask): TreeTable | undefined {
   return scanDirectory(root, {
     ...filterOf(patterns),
-    ...(limit === undefined ? {} : { limit }),
-    ...(known === undefined ? {} : { known }),
+    ...defined({ limit, known }),
   });
 }
 

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { lstatSync, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { familiarReference, fsPath, namesIn, parseReference } from "../core/index.ts";
+import { defined, familiarReference, fsPath, namesIn, parseReference } from "../core/index.ts";
 import { type ImageRecord, withLeases } from "../names/index.ts";
 import { type LayerEntry, type LayerRecord, loadIndex, openView } from "../snapshot/index.ts";
 import { leftovers } from "./leftovers.ts";
@@ -111,7 +111,7 @@ async function* checkLayers(store: Store, { repair, signal }: FsckOptions): Asyn
 }
 
 function layerFinding(record: LayerRecord, problem: string, repaired: string | undefined): Finding {
-  return { kind: "layer", subject: record.id, problem, ...(repaired === undefined ? {} : { repaired }) };
+  return { kind: "layer", subject: record.id, problem, ...defined({ repaired }) };
 }
 
 function removeLayer(store: Store, record: LayerRecord): string {

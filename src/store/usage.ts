@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { type Digest, namesIn } from "../core/index.ts";
+import { type Digest, defined, namesIn } from "../core/index.ts";
 import { withLeases } from "../names/index.ts";
 import type { LayerId } from "../snapshot/index.ts";
 import type { Store } from "./open.ts";
@@ -97,7 +97,7 @@ function layerRows(store: Store, leased: ReadonlySet<string>): readonly LayerUsa
       const { tar = 0, directory = 0, index = 0 } = store.layers.usage(id);
       return {
         id,
-        ...(diffId === undefined ? {} : { diffId }),
+        ...defined({ diffId }),
         created,
         tar,
         directory,

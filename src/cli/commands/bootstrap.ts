@@ -1,4 +1,4 @@
-import { familiarReference, parseReference } from "../../core/index.ts";
+import { defined, familiarReference, parseReference } from "../../core/index.ts";
 import { openLease } from "../../names/index.ts";
 import { bootstrap } from "../../source/index.ts";
 import type { Command } from "../command.ts";
@@ -37,7 +37,7 @@ export const command: Command = {
           .filter((item) => item !== ""),
         refresh: call.is("refresh"),
         signal: stop.signal,
-        ...(name === undefined ? {} : { name }),
+        ...defined({ name }),
         ...(call.is("quiet") ? {} : { onLine: (line: string) => process.stderr.write(`${line}\n`) }),
       });
       const shown = made.record.name === undefined ? "" : familiarReference(parseReference(made.record.name));

@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import type { BuildOptions } from "../../build/index.ts";
-import { BuildError } from "../../core/index.ts";
+import { BuildError, defined } from "../../core/index.ts";
 import type { Call } from "../command.ts";
 import { sharedMemory, ulimitsOf } from "./limits.ts";
 
@@ -19,7 +19,7 @@ export async function stepOptions(call: Call): Promise<StepOptions> {
     extraHosts: call.all("add-host").flatMap((list) => list.split(",").flatMap(extraHosts)),
     ulimits: ulimitsOf(call.all("ulimit")),
     ...(shmSize === undefined ? {} : { shmSize: sharedMemory(shmSize) }),
-    ...(cgroupParent === undefined ? {} : { cgroupParent }),
+    ...defined({ cgroupParent }),
   };
 }
 

@@ -1,6 +1,7 @@
 import { type BuildOptions, type BuildResult, build } from "../../build/index.ts";
 import {
   BuildError,
+  defined,
   parseReference,
   type Reference,
   toBuildError,
@@ -114,7 +115,7 @@ function optionsOf(call: Call): BuildOptions {
     annotations: call.all("annotation").flatMap(parseAnnotation),
     outputs: outputsOf(call),
     ...(epoch === undefined || epoch === "" ? {} : { sourceDateEpoch: secondsOf(epoch) }),
-    ...(network === undefined ? {} : { network }),
+    ...defined({ network }),
     ...text("file"),
     ...text("target"),
     ...text("root"),

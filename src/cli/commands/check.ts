@@ -1,7 +1,7 @@
 import { realpathSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type CheckResult, checkBuild, hasNoEntrypoint } from "../../build/index.ts";
-import { BuildError, replaceFile } from "../../core/index.ts";
+import { BuildError, defined, replaceFile } from "../../core/index.ts";
 import { type Advice, adviceFor, type Fix, fixDockerfile, shownAdvice } from "../../dockerfile/index.ts";
 import { adviceText } from "../advice-text.ts";
 import { checkErrorText, checkJson, checkText } from "../call-text.ts";
@@ -77,7 +77,7 @@ async function check(call: Call): Promise<Checked> {
     ...text("file"),
     ...text("target"),
     ...text("root"),
-    ...(platform === undefined ? {} : { platform }),
+    ...defined({ platform }),
   });
   const { converted } = result;
   if (converted === undefined) return { result, advice: [] };

@@ -1,5 +1,5 @@
 import { createReadStream, statSync } from "node:fs";
-import { BuildError } from "../../core/index.ts";
+import { BuildError, defined } from "../../core/index.ts";
 import { importRootfs } from "../../image/archive/index.ts";
 import { imageRecordOf } from "../../image/index.ts";
 import { openLease } from "../../names/index.ts";
@@ -42,10 +42,7 @@ export const command: Command = {
           hint: `pack it first: tar c -C ${file} . | stagewright import - NAME`,
         });
       const data = file === "-" ? process.stdin : createReadStream(file);
-      const options = {
-        ...(message === undefined ? {} : { message }),
-        ...(platform === undefined ? {} : { platform }),
-      };
+      const options = defined({ message, platform });
       const image = await importRootfs(data, options, store, stop.signal);
       await store.names.set(name, imageRecordOf(image));
       process.stdout.write(`${image.id}\n`);

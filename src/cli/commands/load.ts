@@ -1,4 +1,4 @@
-import { BuildError, familiarReference, parseReference } from "../../core/index.ts";
+import { BuildError, defined, familiarReference, parseReference } from "../../core/index.ts";
 import { loadArchive } from "../../image/archive/index.ts";
 import { imageRecordOf } from "../../image/index.ts";
 import { openLease } from "../../names/index.ts";
@@ -43,7 +43,7 @@ export const command: Command = {
         content: store.content,
         layers: store.layers,
         signal: stop.signal,
-        ...(platform === undefined ? {} : { platform }),
+        ...defined({ platform }),
       });
       for (const { image, names } of loaded) {
         for (const name of names) await store.names.set(name, imageRecordOf(image));

@@ -1,5 +1,5 @@
 import { plan } from "../../build/index.ts";
-import { BuildError } from "../../core/index.ts";
+import { BuildError, defined } from "../../core/index.ts";
 import type { BuildPlan } from "../../frontend/index.ts";
 import type { Command } from "../command.ts";
 import { planGraph } from "../plan/graph.ts";
@@ -63,9 +63,7 @@ export const command: Command = {
       context: call.args[0] as string,
       buildArgs: buildArgsOf(call),
       buildContexts: buildContextsOf(call),
-      ...(file === undefined ? {} : { file }),
-      ...(target === undefined ? {} : { target }),
-      ...(platform === undefined ? {} : { platform }),
+      ...defined({ file, target, platform }),
     });
     process.stdout.write(show(planned));
     return 0;

@@ -1,5 +1,5 @@
 import { createInterface } from "node:readline/promises";
-import { BuildError } from "../../core/index.ts";
+import { BuildError, defined } from "../../core/index.ts";
 import { type PruneOptions, prune } from "../../store/index.ts";
 import type { Call, Command, Flag } from "../command.ts";
 import { interruption } from "../interruption.ts";
@@ -91,7 +91,7 @@ async function pruneStore(call: Call, what: What): Promise<number> {
       ...what,
       dryRun: call.is("dry-run"),
       signal: stop.signal,
-      ...(until === undefined ? {} : { until }),
+      ...defined({ until }),
     };
     const { images, records, layers, blobs, bytes } = await prune(store, options);
     const would = call.is("dry-run") ? "would be " : "";

@@ -1,4 +1,4 @@
-import { BuildError } from "../../core/index.ts";
+import { BuildError, defined } from "../../core/index.ts";
 import { pushImage } from "../../exporter/index.ts";
 import { openLease } from "../../names/index.ts";
 import { openRegistry, type PushProgress } from "../../registry/index.ts";
@@ -43,7 +43,7 @@ export const command: Command = {
       const { name, target } = await pushImage(call.args[0] as string, store, registry, {
         compression,
         signal: stop.signal,
-        ...(platform === undefined ? {} : { platform }),
+        ...defined({ platform }),
         ...(quiet
           ? {}
           : {

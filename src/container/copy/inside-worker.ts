@@ -3,7 +3,7 @@
  * there leads it out. Arguments: path of the root, the task as JSON. The archive comes on stdin or goes to stdout.
  */
 import { writeSync } from "node:fs";
-import { toBuildError } from "../../core/index.ts";
+import { defined, toBuildError } from "../../core/index.ts";
 import { enterRoot } from "../../sys/index.ts";
 import { extractTree } from "./extract.ts";
 import { packTree } from "./pack.ts";
@@ -22,6 +22,6 @@ try {
   reply({ value: kind === "pack" ? packTree(task, 1) : extractTree(task, pipeSource(0)) });
 } catch (error) {
   const { code, message, hint } = toBuildError(error);
-  reply({ error: { code, message, ...(hint === undefined ? {} : { hint }) } });
+  reply({ error: { code, message, ...defined({ hint }) } });
   process.exitCode = 1;
 }

@@ -2,7 +2,15 @@ import { createHash } from "node:crypto";
 import { closeSync, createReadStream, lstatSync, openSync, readFileSync, rmSync } from "node:fs";
 import { posix } from "node:path";
 import type { Blob, ContentStore } from "../../content/index.ts";
-import { BuildError, type Bytes, collect, type Digest, fromHex, writeFully } from "../../core/index.ts";
+import {
+  BuildError,
+  type Bytes,
+  collect,
+  type Digest,
+  defined,
+  fromHex,
+  writeFully,
+} from "../../core/index.ts";
 import { jsonLimit } from "../json.ts";
 import { readTar } from "./tar.ts";
 
@@ -141,7 +149,7 @@ export function directoryMembers(root: string, content: ContentStore, signal?: A
 
 /** A file as a stream. */
 export async function* readFile(file: string, signal?: AbortSignal): Bytes {
-  yield* createReadStream(file, { highWaterMark: 256 * 1024, ...(signal === undefined ? {} : { signal }) });
+  yield* createReadStream(file, { highWaterMark: 256 * 1024, ...defined({ signal }) });
 }
 
 /** Normalises a path of an archive. Throws when it leaves the archive. */

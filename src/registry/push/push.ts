@@ -1,5 +1,5 @@
 import type { ContentStore } from "../../content/index.ts";
-import { BuildError, formatReference, isDigest, type Reference } from "../../core/index.ts";
+import { BuildError, defined, formatReference, isDigest, type Reference } from "../../core/index.ts";
 import type { Endpoint } from "../endpoint.ts";
 import { failureOf } from "../failure.ts";
 import { headManifest } from "../manifest.ts";
@@ -29,8 +29,7 @@ export async function pushTo(
     const from = mountFrom?.(blob.digest);
     const state = await pushBlob(to, blob, content, {
       signal: stop,
-      ...(from === undefined ? {} : { from }),
-      ...(onProgress === undefined ? {} : { onProgress }),
+      ...defined({ from, onProgress }),
     });
     if (state === "pushed") uploaded++;
     onProgress?.({ id: blob.digest, current: blob.size, total: blob.size, state });

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { createWriteStream, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { BuildError, type Digest, digestOfFields, shownUrl } from "../../core/index.ts";
+import { BuildError, type Digest, defined, digestOfFields, shownUrl } from "../../core/index.ts";
 import { discard, type HttpResponse, openTransport } from "../../registry/index.ts";
 import type { RemoteSource, RemoteStores, RemoteWork } from "../remote.ts";
 import { downloadName } from "./file-name.ts";
@@ -140,7 +140,7 @@ async function take(
     const { etag } = response.headers;
     return {
       ...(etag === undefined ? {} : { etag: plainTag(etag) }),
-      ...(seconds === undefined ? {} : { modified: seconds }),
+      ...defined({ modified: seconds }),
       ...{ digest, filename, layer },
     };
   } finally {
