@@ -233,6 +233,17 @@ describe("RUN and run", { skip: isRoot ? false : "needs root" }, () => {
     assert.match(readFileSync(log, "utf8"), /one\ntwo\n/);
   });
 
+  test("a step that failed for what the machine lacks says so", async () => {
+    const cases = {
+      "dd: error writing '/big': No space left on device": /^Hint: the disk of the store is full/m,
+      "curl: (6) Could not resolve host: example.com": /^Hint: the step could not look a name up/m,
+    };
+    for (const [said, hint] of Object.entries(cases)) {
+      sandbox.files("lacks", { Dockerfile: `FROM busybox\nRUN echo "${said}" >&2; exit 1\n` });
+      await fails(["build", at("lacks")], 1, hint);
+    }
+  });
+
   test("exit codes are docker's", async () => {
     const cases: readonly (readonly [string[], number])[] = [
       [["busybox", "true"], 0],

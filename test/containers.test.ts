@@ -396,7 +396,7 @@ describe("containers", { skip: isRoot ? false : "needs root" }, () => {
     });
 
     test("docker's refusals", async () => {
-      assert.match(await failure("box:/nope", "."), /no such file or directory: \/nope/);
+      assert.match(await failure("box:/nope", "."), /Could not find the file \/nope in container box/);
       assert.match(await failure("box:/etc", here("file")), /cannot copy directory/);
       assert.match(await failure("box:/etc/passwd", `${here("nowhere")}/`), /no such directory/);
       assert.match(await failure("box:/etc/passwd", here("nowhere/deep")), /does not exist/);

@@ -158,7 +158,7 @@ function refuseName(name: string, all: readonly Container[]): void {
   throw new BuildError(
     "already-exists",
     `Conflict. The container name "/${name}" is already in use by container "${other.id}".`,
-    { hint: "remove (or rename) that container to be able to reuse that name" },
+    { hint: `remove it first (stagewright rm ${name}), or choose another --name` },
   );
 }
 

@@ -150,15 +150,29 @@ function refuseForeign(
   }
 }
 
+/** What programs say when it is the machine that lacks something, and what to do about it. */
+const machineTroubles: readonly (readonly [RegExp, string])[] = [
+  [
+    /No space left on device/i,
+    "the disk of the store is full: `stagewright prune` frees what no image needs, --root chooses another place",
+  ],
+  [
+    /Could not resolve host|Temporary failure (?:in name resolution|resolving)|bad address '|EAI_AGAIN|ENOTFOUND/,
+    "the step could not look a name up: check the network; behind a proxy, --build-arg HTTPS_PROXY lends it to steps",
+  ],
+];
+
+function hintOf(lines: readonly string[]): string | undefined {
+  return machineTroubles.find(([said]) => lines.some((line) => said.test(line)))?.[1];
+}
+
 function checkStatus(op: ExecOp, status: ExitStatus, log: StepLog, { hasSingleId }: Executor): void {
   const valid = op.meta.validExitCodes.length > 0 ? op.meta.validExitCodes : [0];
   if (valid.includes(status.code)) return;
   const hint =
     status.code === 137
       ? "137 is SIGKILL: the machine may have run out of memory"
-      : hasSingleId
-        ? singleIdHint(log.tail())
-        : undefined;
+      : ((hasSingleId ? singleIdHint(log.tail()) : undefined) ?? hintOf(log.tail()));
   throw new BuildError("unknown", `${incomplete(op)}: exit code: ${status.code}`, {
     ...defined({ hint }),
     details: {

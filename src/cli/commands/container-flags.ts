@@ -197,6 +197,15 @@ function parseMount(text: string): Volume {
     for (const one of names) fields.delete(one);
     return value;
   };
+  const odd = text.split(",").find((field) => !field.includes("=") && !/^(readonly|ro)$/i.test(field));
+  if (odd !== undefined)
+    throw new BuildError(
+      "invalid-argument",
+      `--mount ${text}: invalid field '${odd}' must be a key=value pair`,
+      {
+        hint: "--mount type=bind,source=/host/directory,target=/directory",
+      },
+    );
   const type = take("type") ?? "volume";
   if (type !== "bind")
     throw new BuildError("unimplemented", `--mount type=${type} is not supported`, {

@@ -100,13 +100,13 @@ function isBrokenPipe(error: unknown): boolean {
   return error instanceof BuildError && /EPIPE|broken pipe/i.test(error.message);
 }
 
-function inContainer({ container }: CopyEnds): (error: unknown) => never {
+function inContainer({ container, inside }: CopyEnds): (error: unknown) => never {
   return (error) => {
     if (!(error instanceof BuildError)) throw error;
-    throw new BuildError(error.code, error.message, {
-      hint: error.hint ?? `container: ${container.name}`,
-      cause: error,
-    });
+    const { code, message, hint } = error;
+    const isInside = message.endsWith(`no such file or directory: ${absolute(inside)}`);
+    const told = isInside ? `Could not find the file ${inside} in container ${container.name}` : message;
+    throw new BuildError(code, told, { hint, cause: error });
   };
 }
 
