@@ -422,8 +422,8 @@ describe("containers", { skip: isRoot ? false : "needs root" }, () => {
         "start",
       );
       for (const state of ["running", "stopped"]) {
-        assert.match(await failure("hostile:/away/file", here("stolen")), /no such file/);
-        assert.match(await failure("-L", "hostile:/trap/link", here("stolen")), /no such file/);
+        assert.match(await failure("hostile:/away/file", here("stolen")), /Could not find the file/);
+        assert.match(await failure("-L", "hostile:/trap/link", here("stolen")), /Could not find the file/);
         await ok(["cp", "-q", "hostile:/trap", here(`trap-${state}`)]);
         assert.ok(readdirSync(here(`trap-${state}`)).includes("link"));
         writeFileSync(here("evil"), "evil\n");
