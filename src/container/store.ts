@@ -42,6 +42,7 @@ const killedCode = 137;
 const occupyAttempts = 50;
 const occupyPauseMs = 10;
 
+/** Opens the containers of the store at `root`. Touches nothing. */
 export function openContainers(root: string): ContainerStore {
   const base = join(root, "containers");
   const directory = ({ id }: { readonly id: string }): string => join(base, id);

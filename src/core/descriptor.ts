@@ -12,6 +12,7 @@ export interface Descriptor {
   readonly artifactType?: string;
 }
 
+/** Media types of what images consist of. */
 export const mediaTypes = {
   ociIndex: "application/vnd.oci.image.index.v1+json",
   ociManifest: "application/vnd.oci.image.manifest.v1+json",

@@ -209,6 +209,7 @@ function isMoved(result: unknown): result is { [moved]: readonly Transferable[];
   return typeof result === "object" && result !== null && moved in result;
 }
 
+/** Makes plain data of an error, with the facts that a BuildError has. */
 export function carriedError(error: unknown): CarriedError {
   const { code, message, hint, details, stack } = toBuildError(error);
   return { code, message, hint, details, stack };

@@ -21,6 +21,7 @@ const largestAnswer = 16 * 1024 * 1024;
 /** Milliseconds until an engine must have answered a question; loading may take as long as it takes. */
 const patience = 30_000;
 
+/** The API of an engine; `signal` aborts what is asked of it. */
 export function dockerApi(endpoint: DockerEndpoint, signal: AbortSignal | undefined): DockerApi {
   const ask = async (method: "GET" | "POST", path: string): Promise<Answer> => {
     const sending = await open(endpoint, method, path, { timeout: patience }, signal);

@@ -80,7 +80,6 @@ export async function dockerfileToLlb(
       ...unusedArguments(source, options.buildArgs ?? {}),
     ],
     definition: { dockerfile, graph, made: (instruction) => madeBy(instruction, converted, vertices) },
-    usesContext: vertices.has(build.mainContext.edge!.vertex.digest),
   };
 }
 

@@ -124,8 +124,6 @@ export interface FrontendResult {
   /** Configuration of the image that the target's chain of stages starts from, as JSON. */
   readonly baseConfig?: Uint8Array;
   readonly warnings: readonly FrontendWarning[];
-  /** Whether the build looks at the main context at all. */
-  readonly usesContext: boolean;
   readonly definition: ReadDefinition;
 }
 

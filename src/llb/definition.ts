@@ -19,6 +19,7 @@ export interface OpMetadata {
   readonly progressGroup?: ProgressGroup;
 }
 
+/** Vertices that a display shows as one. */
 export interface ProgressGroup {
   readonly id: string;
   readonly name: string;
@@ -31,6 +32,7 @@ export interface SourceInfo {
   readonly locations: ReadonlyMap<Digest, readonly SourceSpot[]>;
 }
 
+/** A file that vertices come from. */
 export interface SourceFile {
   readonly filename: string;
   readonly data: Uint8Array;
@@ -40,6 +42,7 @@ export interface SourceFile {
   readonly definition?: Uint8Array;
 }
 
+/** A place in such a file. */
 export interface SourceSpot {
   /** Index into `SourceInfo.files`. */
   readonly file: number;

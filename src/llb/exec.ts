@@ -26,6 +26,7 @@ export interface MountRequest {
   readonly cache?: { readonly id: string; readonly sharing: CacheSharing };
 }
 
+/** What `execVertex` makes a vertex of. */
 export interface ExecRequest {
   readonly root: LlbEdge | undefined;
   readonly meta: Omit<ExecMeta, "removeMountStubsRecursive" | "validExitCodes">;
@@ -39,6 +40,7 @@ export interface ExecRequest {
   readonly devices: readonly CdiDevice[];
 }
 
+/** A secret or an agent's socket, and where the process finds it. */
 export interface LentMount {
   readonly target: string;
   readonly file: LentFile;

@@ -31,6 +31,7 @@ export interface VertexMetadata extends OpMetadata {
   readonly sources: readonly VertexSource[];
 }
 
+/** A place in a file that a vertex comes from. */
 export interface VertexSource {
   readonly file: SourceFile;
   readonly ranges: readonly SourceRange[];

@@ -12,6 +12,7 @@ export interface Op {
   readonly constraints?: WorkerConstraints;
 }
 
+/** What an op does, told apart by `kind`. */
 export type OpBody = ExecOp | SourceOp | FileOp | BuildOp | MergeOp | DiffOp;
 
 /** Output `index` of the op with this digest. */
@@ -20,6 +21,7 @@ export interface OpInput {
   readonly index: number;
 }
 
+/** Which workers may run the op. */
 export interface WorkerConstraints {
   /** containerd-style filters. */
   readonly filter: readonly string[];
@@ -45,6 +47,7 @@ export interface ExecOp {
   readonly cdiDevices: readonly CdiDevice[];
 }
 
+/** The process of an `ExecOp`. */
 export interface ExecMeta {
   readonly args: readonly string[];
   /** `K=V`. */
@@ -64,6 +67,7 @@ export interface ExecMeta {
   readonly validExitCodes: readonly number[];
 }
 
+/** Proxy variables; an empty one is not set. */
 export interface ProxyEnv {
   readonly httpProxy: string;
   readonly httpsProxy: string;
@@ -72,23 +76,35 @@ export interface ProxyEnv {
   readonly allProxy: string;
 }
 
+/** The network of a process; `unset` is the engine's default. */
 export type NetMode = "unset" | "host" | "none";
+
+/** `insecure`: a privileged process. */
 export type SecurityMode = "sandbox" | "insecure";
+
+/** What is mounted. */
 export type MountType = "bind" | "secret" | "ssh" | "cache" | "tmpfs";
+
+/** Whether a mount's content makes up a cache key; `default` leaves it to the engine. */
 export type ContentCacheMode = "default" | "on" | "off";
+
+/** What processes that want one cache directory at the same time do: use it together, get one each, wait. */
 export type CacheSharing = "shared" | "private" | "locked";
 
+/** A secret as an environment variable. */
 export interface SecretEnv {
   readonly id: string;
   readonly name: string;
   readonly optional: boolean;
 }
 
+/** A device by its CDI name. */
 export interface CdiDevice {
   readonly name: string;
   readonly optional: boolean;
 }
 
+/** Something that a process finds below `dest`. */
 export interface ExecMount {
   /** Index into the op's inputs; `emptyInput` for a mount that starts empty. */
   readonly input: number;
@@ -143,11 +159,13 @@ export interface FileAction {
   readonly action: FileActionBody;
 }
 
+/** What an action does, told apart by `kind`. */
 export type FileActionBody = CopyAction | MkfileAction | MkdirAction | RmAction | SymlinkAction;
 
 /** Nanoseconds since the epoch; -1n leaves the times as they are. */
 export type Timestamp = bigint;
 
+/** Copies from the secondary input. */
 export interface CopyAction {
   readonly kind: "copy";
   readonly src: string;
@@ -174,6 +192,7 @@ export interface CopyAction {
   readonly requiredPaths: readonly string[];
 }
 
+/** Writes a file. `mode` is permission bits. */
 export interface MkfileAction {
   readonly kind: "mkfile";
   readonly path: string;
@@ -183,6 +202,7 @@ export interface MkfileAction {
   readonly timestamp: Timestamp;
 }
 
+/** Makes a directory. `mode` is permission bits. */
 export interface MkdirAction {
   readonly kind: "mkdir";
   readonly path: string;
@@ -192,6 +212,7 @@ export interface MkdirAction {
   readonly timestamp: Timestamp;
 }
 
+/** Removes a file or a tree. */
 export interface RmAction {
   readonly kind: "rm";
   readonly path: string;
@@ -199,6 +220,7 @@ export interface RmAction {
   readonly allowWildcard: boolean;
 }
 
+/** Makes a symbolic link. */
 export interface SymlinkAction {
   readonly kind: "symlink";
   /** What the link points to. */
@@ -209,6 +231,7 @@ export interface SymlinkAction {
   readonly timestamp: Timestamp;
 }
 
+/** The owner of what an action makes; what is left out is root. */
 export interface ChownOpt {
   readonly user?: UserOpt;
   readonly group?: UserOpt;

@@ -60,6 +60,7 @@ export function ociLayoutSource(
   });
 }
 
+/** What of a directory is wanted, and from whom. */
 export interface LocalSourceOptions {
   /** Session that lends the directory. */
   readonly session: string;

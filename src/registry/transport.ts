@@ -12,6 +12,7 @@ const maxHeaderSize = 64 * 1024;
 /** Connections to one host at a time. */
 const maxSockets = 8;
 
+/** Opens an HTTP client that keeps its connections. `idleTimeout`: milliseconds without a byte after which a request fails. */
 export function openTransport(options: { env: NodeJS.ProcessEnv; idleTimeout: number }): Transport {
   const { env, idleTimeout } = options;
   const agentOptions = { keepAlive: true, maxSockets, proxyEnv: env };

@@ -32,6 +32,7 @@ const impliedLimit = 64 << 20;
 
 const impliedDirectory = { type: "directory", mode: 0o755, uid: 0, gid: 0, size: 0, mtime: 0 } as const;
 
+/** Starts an empty index. */
 export function createIndexBuilder(): IndexBuilder {
   const drafts = new Map<BytePath, Draft>();
   const digests = digestPool();

@@ -145,6 +145,7 @@ function comparePath(index: LayerIndex, record: number, key: Buffer): number {
   return bytes.compare(key, 0, key.length, start, start + bytes.readUInt16LE(at + recordAt.pathLength));
 }
 
+/** Path of the entry. */
 export function pathAt(index: LayerIndex, record: number): BytePath {
   const { bytes } = index;
   const at = headerSize + record * recordSize;
@@ -152,10 +153,12 @@ export function pathAt(index: LayerIndex, record: number): BytePath {
   return bytes.toString("latin1", start, start + bytes.readUInt16LE(at + recordAt.pathLength));
 }
 
+/** Type of the entry. */
 export function typeAt(index: LayerIndex, record: number): RecordType {
   return recordTypes[index.bytes[headerSize + record * recordSize + recordAt.type]!]!;
 }
 
+/** `recordFlags` of the entry. */
 export function flagsAt(index: LayerIndex, record: number): number {
   return index.bytes[headerSize + record * recordSize + recordAt.flags]!;
 }

@@ -133,6 +133,7 @@ export function directoryRows(table: TreeTable): number[] {
   return rows;
 }
 
+/** What kind of file a row is. */
 export function rowType(table: TreeTable, row: number): RowType {
   return rowTypes[table.type[row]!]!;
 }

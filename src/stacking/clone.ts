@@ -111,6 +111,7 @@ export function restamp(stamps: Stamps, root: string, path: BytePath): void {
   stamps.set(path, stampOf(root, path));
 }
 
+/** What tells whether a file of a clone has been changed: its inode and change time. */
 export function stampOf(root: string, path: BytePath): string {
   const base = bytePathOf(root);
   const { ino, ctimeNs } = lstatSync(fsPath(path === "" ? base : `${base}/${path}`), { bigint: true });
@@ -122,12 +123,14 @@ export function stampsFile(tree: string): string {
   return `${tree}.stamps`;
 }
 
+/** Keeps the stamps beside their tree. */
 export function writeStamps(tree: string, stamps: Stamps): void {
   const parts: string[] = [];
   for (const [path, stamp] of stamps) parts.push(stamp, path);
   writeFileSync(stampsFile(tree), parts.join("\0"), { encoding: "latin1", mode: 0o600 });
 }
 
+/** Reads what `writeStamps` kept. */
 export function readStamps(tree: string): Stamps {
   const parts = readFileSync(stampsFile(tree), "latin1").split("\0");
   const stamps: Stamps = new Map();

@@ -12,6 +12,7 @@ export const adviceRules = {
   LargeSingleStage: "A large image with a build step should have a build stage",
 } as const;
 
+/** The name of a rule of `adviceRules`. */
 export type AdviceName = keyof typeof adviceRules;
 
 /** What a build can tell of the price of a mistake. */

@@ -89,7 +89,6 @@ test("instructions are read into their fields", () => {
         network: "host",
         security: "insecure",
         devices: [{ name: "d", required: true }],
-        flagsUsed: ["device", "mount", "network", "security"],
       },
     ],
   ];

@@ -192,7 +192,6 @@ function readRun(reading: Reading) {
     devices: flags
       .list("device")
       .map(({ value, range }) => located(reading, range, () => parseDevice(value))),
-    flagsUsed: flags.used,
   };
 }
 

@@ -43,7 +43,6 @@ export interface Flags {
   bool(name: string): boolean | undefined;
   list(name: string): readonly { readonly value: string; readonly range: SourceRange }[];
   range(name: string): SourceRange | undefined;
-  readonly used: readonly string[];
 }
 
 /** Checks an instruction's flags; none are allowed but those in `known`. */
@@ -74,7 +73,6 @@ function flagsOf(given: ReadonlyMap<string, readonly Flag[]>): Flags {
     bool: (name) => (first(name) ? (first(name)!.value ?? "true").toLowerCase() === "true" : undefined),
     list: (name) => (given.get(name) ?? []).map(({ value, range }) => ({ value: value ?? "", range })),
     range: (name) => first(name)?.range,
-    used: [...given.keys()].sort(),
   };
 }
 

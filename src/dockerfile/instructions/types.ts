@@ -11,6 +11,7 @@ interface Common {
   readonly range: SourceRange;
 }
 
+/** One `key=value` of ENV or LABEL. */
 export interface KeyValue {
   readonly key: string;
   readonly value: string;
@@ -19,6 +20,7 @@ export interface KeyValue {
   readonly range: SourceRange;
 }
 
+/** One name that ARG declares. */
 export interface ArgDeclaration {
   readonly key: string;
   /** Default value; absent for a lone name. */
@@ -76,7 +78,10 @@ export interface MountFlag {
   readonly range: SourceRange;
 }
 
+/** `type=` of `RUN --mount`. */
 export type MountType = "bind" | "cache" | "tmpfs" | "secret" | "ssh";
+
+/** `sharing=` of a cache mount. */
 export type MountSharing = "shared" | "private" | "locked";
 
 /** A `--mount` with variables expanded and checked. */
@@ -99,12 +104,16 @@ export interface Mount {
   readonly gid?: number;
 }
 
+/** `RUN --device`: a CDI device. */
 export interface Device {
   readonly name: string;
   readonly required: boolean;
 }
 
+/** `RUN --network`. */
 export type NetworkMode = "default" | "none" | "host";
+
+/** `RUN --security`. */
 export type SecurityMode = "sandbox" | "insecure";
 
 /** Health check as the image configuration has it; durations in nanoseconds, 0 for the engine's default. */
@@ -118,6 +127,7 @@ export interface Healthcheck {
   readonly retries: number;
 }
 
+/** `FROM base AS name`: the start of a stage. */
 export interface FromInstruction extends Common {
   readonly kind: "from";
   /** Stage or image, variables not expanded. */
@@ -130,22 +140,32 @@ export interface FromInstruction extends Common {
   /** Description from a comment `# name …` above. */
   readonly doc?: string;
 }
+
+/** `ARG name=default …`. */
 export interface ArgInstruction extends Common {
   readonly kind: "arg";
   readonly args: readonly ArgDeclaration[];
 }
+
+/** `ENV key=value …`. */
 export interface EnvInstruction extends Common {
   readonly kind: "env";
   readonly pairs: readonly KeyValue[];
 }
+
+/** `LABEL key=value …`. */
 export interface LabelInstruction extends Common {
   readonly kind: "label";
   readonly pairs: readonly KeyValue[];
 }
+
+/** `MAINTAINER name`, which LABEL has replaced. */
 export interface MaintainerInstruction extends Common {
   readonly kind: "maintainer";
   readonly maintainer: string;
 }
+
+/** `RUN command`. */
 export interface RunInstruction extends Common {
   readonly kind: "run";
   readonly command: CommandLine;
@@ -154,9 +174,9 @@ export interface RunInstruction extends Common {
   readonly network: NetworkMode;
   readonly security: SecurityMode;
   readonly devices: readonly Device[];
-  /** Names of the flags that were given, without dashes, sorted. */
-  readonly flagsUsed: readonly string[];
 }
+
+/** `COPY source … destination`. */
 export interface CopyInstruction extends Common, CopySpec {
   readonly kind: "copy";
   /** Stage number or name, image or named context. */
@@ -164,49 +184,71 @@ export interface CopyInstruction extends Common, CopySpec {
   readonly fromRange?: SourceRange;
   readonly parents: boolean;
 }
+
+/** `ADD source … destination`; `checksum` is empty when it is not given. */
 export interface AddInstruction extends Common, CopySpec {
   readonly kind: "add";
   readonly checksum: string;
   readonly keepGitDir?: boolean;
   readonly unpack?: boolean;
 }
+
+/** `WORKDIR path`. */
 export interface WorkdirInstruction extends Common {
   readonly kind: "workdir";
   readonly path: string;
 }
+
+/** `USER name:group`. */
 export interface UserInstruction extends Common {
   readonly kind: "user";
   readonly user: string;
 }
+
+/** `EXPOSE port/protocol …`. */
 export interface ExposeInstruction extends Common {
   readonly kind: "expose";
   /** Sorted, variables not expanded: each may become several words. */
   readonly ports: readonly string[];
 }
+
+/** `VOLUME path …`. */
 export interface VolumeInstruction extends Common {
   readonly kind: "volume";
   readonly volumes: readonly string[];
 }
+
+/** `CMD command`. */
 export interface CmdInstruction extends Common {
   readonly kind: "cmd";
   readonly command: CommandLine;
 }
+
+/** `ENTRYPOINT command`. */
 export interface EntrypointInstruction extends Common {
   readonly kind: "entrypoint";
   readonly command: CommandLine;
 }
+
+/** `SHELL ["program", "argument"]`. */
 export interface ShellInstruction extends Common {
   readonly kind: "shell";
   readonly shell: readonly string[];
 }
+
+/** `STOPSIGNAL signal`. */
 export interface StopsignalInstruction extends Common {
   readonly kind: "stopsignal";
   readonly signal: string;
 }
+
+/** `HEALTHCHECK options CMD command`, or `HEALTHCHECK NONE`. */
 export interface HealthcheckInstruction extends Common {
   readonly kind: "healthcheck";
   readonly healthcheck: Healthcheck;
 }
+
+/** `ONBUILD instruction`: a trigger for builds on the image. */
 export interface OnbuildInstruction extends Common {
   readonly kind: "onbuild";
   /** What goes into the image configuration; here-documents included. */
@@ -235,4 +277,5 @@ export type StageInstruction =
   | HealthcheckInstruction
   | OnbuildInstruction;
 
+/** Any instruction of a Dockerfile, told apart by `kind`. */
 export type Instruction = FromInstruction | StageInstruction;

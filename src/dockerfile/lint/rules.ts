@@ -113,6 +113,7 @@ export const rules = {
   },
 } as const satisfies Record<string, Rule>;
 
+/** The name of a rule of `rules`. */
 export type RuleName = keyof typeof rules;
 
 /** Whether a rule is off unless `check=experimental=` names it. */

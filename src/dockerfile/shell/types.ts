@@ -4,6 +4,7 @@ export interface Variables {
   keys?(): Iterable<string>;
 }
 
+/** How words are expanded. Without options as in an instruction: quotes and escapes go, unset variables become empty. */
 export interface ExpandOptions {
   /** Escape character, `\` unless the file says otherwise. */
   readonly escape?: "\\" | "`";
@@ -17,6 +18,7 @@ export interface ExpandOptions {
   readonly skipUnset?: boolean;
 }
 
+/** An expanded word. */
 export interface Expansion {
   readonly text: string;
   /** Names that were looked up and found. */

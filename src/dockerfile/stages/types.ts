@@ -85,6 +85,7 @@ export interface StageGraph {
   readonly warnings: readonly Warning[];
 }
 
+/** What decides which stages are needed. */
 export interface PlanOptions {
   /** Stage name, in any case, or number; the last stage when absent or empty. */
   readonly target?: string;

@@ -40,7 +40,6 @@ test("the context is asked for what the needed stages use, and no more", async (
     "local.followpaths": '["b","c","src"]',
     "local.excludepatterns": '["**/*.md"]',
   });
-  assert.equal(result.usesContext, true);
 });
 
 test("options of the build reach RUN", async () => {
