@@ -18,7 +18,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { type BytePath, bytePathOf, fsPath } from "../core/index.ts";
+import { type BytePath, bytePathOf, fileTime, fsPath } from "../core/index.ts";
 import { deviceOf, getXattr, listXattrs, makeNode, setXattr } from "../sys/index.ts";
 
 /** Inode and change time of every entry below a directory; the directory itself is `""`. */
@@ -70,8 +70,8 @@ function copyEntry(from: string | Buffer, to: string | Buffer, stat: Stats): voi
 function settle(host: string | Buffer, stat: Stats): void {
   lchownSync(host, stat.uid, stat.gid);
   if (!stat.isSymbolicLink()) chmodSync(host, stat.mode & 0o7777);
-  const seconds = Math.floor(stat.mtimeMs / 1000);
-  lutimesSync(host, seconds, seconds);
+  const time = fileTime(stat.mtimeMs / 1000);
+  lutimesSync(host, time, time);
 }
 
 /** Of all xattrs only capabilities become part of a layer. */

@@ -19,7 +19,15 @@ import {
   unlinkSync,
 } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { BuildError, type BytePath, bytePathOf, fsPath, textOf, writeFully } from "../../core/index.ts";
+import {
+  BuildError,
+  type BytePath,
+  bytePathOf,
+  fileTime,
+  fsPath,
+  textOf,
+  writeFully,
+} from "../../core/index.ts";
 import { readTar, type TarMember, type TarSource } from "../../layer/index.ts";
 import { makeNode, setXattr } from "../../sys/index.ts";
 
@@ -111,7 +119,7 @@ export function extractTree(task: ExtractTask, source: TarSource): Extracted {
       fchmodSync(fd, modeOf(member));
       for (const [name, value] of task.keepOwners ? (member.xattrs ?? []) : [])
         if (name === "security.capability") setXattr(fsPath(path), name, value);
-      futimesSync(fd, member.mtime, member.mtime);
+      futimesSync(fd, fileTime(member.mtime), fileTime(member.mtime));
     } finally {
       closeSync(fd);
     }
@@ -122,7 +130,7 @@ export function extractTree(task: ExtractTask, source: TarSource): Extracted {
     if (member.flag === "0" || member.flag === "1") return;
     if (task.keepOwners) lchownSync(fsPath(path), member.uid, member.gid);
     if (member.flag !== "2") chmodSync(fsPath(path), modeOf(member));
-    lutimesSync(fsPath(path), member.mtime, member.mtime);
+    lutimesSync(fsPath(path), fileTime(member.mtime), fileTime(member.mtime));
   }
 
   function modeOf({ mode }: TarMember): number {
