@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmodSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -248,6 +248,10 @@ describe("a store on overlayfs", { skip }, () => {
   /** Mounts an overlay on `container/m`, as the root filesystem of a container is one. */
   const mounted = `mkdir -p ${place}/l ${place}/u ${place}/w ${place}/m && chmod 777 ${place}/l ${place}/u && mount -t overlay overlay -o lowerdir=${place}/l,upperdir=${place}/u,workdir=${place}/w ${place}/m`;
 
+  /** What udev does, where there is no udev. */
+  const fuseForAll = `mkdir -p ${place}/fuse && mount -t tmpfs fuse ${place}/fuse && mknod -m 666 ${place}/fuse/node c 10 229 && mount --bind ${place}/fuse/node /dev/fuse`;
+  const withoutFuse = existsSync("/dev/fuse") ? false : "this kernel has no FUSE: there is no /dev/fuse";
+
   async function asRoot(store: string, storage: string, args: readonly string[]): Promise<Output> {
     const env = { STAGEWRIGHT_ROOT: `${place}/m/${store}`, STAGEWRIGHT_STORAGE: storage };
     const command = `${mounted} && exec "$@"`;
@@ -273,21 +277,39 @@ describe("a store on overlayfs", { skip }, () => {
       assert.match(said, new RegExp(`^note +stacking +${storage}.*not overlay`, "m"));
     });
 
-  for (const name of ["rich", "poor"])
-    test(`an ordinary user: ${name}`, async () => {
+  for (const [name, storage] of [
+    ["rich", "clone"],
+    ["poor", "clone"],
+    ["rich", "fuse-overlayfs"],
+    ["poor", "fuse-overlayfs"],
+  ] as const)
+    test(`an ordinary user: ${name}, ${storage}`, {
+      skip: storage === "clone" ? false : withoutFuse,
+    }, async () => {
       const user = name === "rich" ? rich : poor;
-      const store = `${place}/m/${name}`;
+      const store = `${place}/m/${name}-${storage}`;
       const options = {
-        before: `${mounted} && mkdir -p ${store} && chown ${user.uid} ${store}`,
-        env: { STAGEWRIGHT_ROOT: store },
+        before: `${mounted} && mkdir -p ${store} && chown ${user.uid} ${store} && ${fuseForAll}`,
+        env: { STAGEWRIGHT_ROOT: store, STAGEWRIGHT_STORAGE: storage },
       };
+      const { stdout: said } = await user.stagewright(["doctor"], options);
+      assert.match(said, new RegExp(`^note +stacking +${storage}.*not overlay`, "m"));
       expectOk(await user.stagewright(["load", "-q", "-i", archive], options));
-      expectOk(await build(user, name === "rich" ? owners : oneOwner, `over-${name}`, options));
+      const dockerfile = name === "rich" ? owners : oneOwner.replace("! chown 5 /data/new", "true");
+      expectOk(await build(user, dockerfile, `over-${name}`, options));
+      const { stdout } = expectOk(await user.stagewright(["inspect", `over-${name}`], options));
+      if (storage === "fuse-overlayfs") {
+        // Those that RUN makes; the one of a COPY holds the time at which its directory was made.
+        const made = name === "rich" ? 1 : 2;
+        const expected = await layersAsRoot(dockerfile, `over-${name}`);
+        assert.deepEqual(rootfsLayers(stdout).slice(made), expected.slice(made));
+      }
       const ran = await user.stagewright(
         ["run", "--rm", "busybox", "sh", "-c", "rm /bin/wget; ls /bin/sh"],
         options,
       );
       assert.equal(ran.stdout, "/bin/sh\n", ran.stderr);
+      assert.ok(await gone(store), processesWith(store).join("\n"));
     });
 });
 

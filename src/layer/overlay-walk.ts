@@ -23,6 +23,8 @@ export interface UpperStyle {
   readonly marks: Marks;
   /** Owners of a namespace that has no ids but root's are those of the file below, if there is one. */
   readonly ownerOf?: (entry: IndexedEntry) => { readonly uid: number; readonly gid: number } | undefined;
+  /** Whether lower layers have something by this name: fuse-overlayfs marks every new directory as hiding what is below. */
+  readonly isBelow?: (path: BytePath) => boolean;
 }
 
 const plain: UpperStyle = { marks: "trusted" };
@@ -65,7 +67,7 @@ export function indexDirectory(
       }
       if (stat.isDirectory()) {
         pending.push(path);
-        if (isOpaque(host, path)) builder.opaque(path);
+        if (isOpaque(host, path) && style.isBelow?.(path) !== false) builder.opaque(path);
       }
       found.push(foundInode(path, host, stat, style));
       if (found.length > limit) return tooMany;

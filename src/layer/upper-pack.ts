@@ -59,6 +59,7 @@ export function packUpper(task: PackUpperTask): PackedLayer {
 function built({ root, style, whole }: PackUpperTask, below: Rootfs): BuiltIndex {
   const upper: UpperStyle = {
     marks: style.marks,
+    isBelow: (path) => below.lookup(path) !== undefined,
     ...(style.ids?.kind === "single" ? { ownerOf: (entry) => ownerBelow(below, entry) } : {}),
   };
   if (whole) return indexChanges(root, below, upper, style.ids !== undefined);
