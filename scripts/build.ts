@@ -86,22 +86,15 @@ async function chunkFunction({ path, text }: OutputFile): Promise<string> {
 }
 
 /**
- * Node's own modules that are loaded when something in them is used, with the names that are: many are imported for what few
- * commands do, and some take milliseconds. Those that every start of Node has loaded are not among them.
+ * Node's own modules that are loaded when something in them is used, with the names of all that they have: many are imported for
+ * what few commands do, and some take milliseconds. Those that every start of Node has loaded are not among them.
  */
 function lateBuiltins(files: readonly OutputFile[]): Record<string, string[]> {
-  const used = new Map<string, Set<string>>();
-  const imports = /\bimport ?(?:\{([^}]*)\}|(?:\*as )?[\w$]+) ?from ?"(node:[\w/]+)"/g;
-  for (const { text } of files)
-    for (const [, names, name] of text.matchAll(imports)) {
-      const known = used.get(name!) ?? new Set();
-      // Of a module that is imported as a whole, anything may be used.
-      const keys = names?.split(",") ?? Object.keys(createRequire(import.meta.url)(name!));
-      for (const each of keys) known.add(each.trim().split(" as ")[0]!);
-      used.set(name!, known);
-    }
-  for (const name of ["node:fs", "node:path"]) used.delete(name);
-  return Object.fromEntries([...used].map(([name, names]) => [name, [...names]]));
+  const imports = files.flatMap(({ text }) => [...text.matchAll(/\bfrom ?"(node:[\w/]+)"/g)]);
+  const names = new Set(imports.map(([, name]) => name!).filter((name) => !/^node:(fs|path)$/.test(name)));
+  return Object.fromEntries(
+    [...names].map((name) => [name, Object.keys(createRequire(import.meta.url)(name))]),
+  );
 }
 
 /** Bundles `entries`, which share their chunks. */
