@@ -139,7 +139,7 @@ describe("build", () => {
       /unknown flag: --taget\nHint: did you mean --target/,
       /^Usage: /m,
     );
-    await fails(["build"], 1, /requires exactly 1 argument/, /^Usage: /m);
+    await fails(["build"], 1, /requires exactly 1 argument\nHint: \. is the current directory/, /^Usage: /m);
     await fails(["build", "-o", "type=registry", at("app")], 1, /tag is needed when pushing to registry/);
   });
 
@@ -300,7 +300,8 @@ describe("images and everything else", () => {
     assert.match((await sandbox.ok(["rmi", "base:1"])).stdout, /^Untagged: base:1\n$/);
     await fails(["rmi", "nosuch"], 1, /no image "nosuch"/);
     await sandbox.ok(["rmi", "-f", "nosuch"]);
-    await sandbox.ok(["inspect", "busybox"]);
+    const some = await fails(["inspect", "nosuch", "busybox"], 1, /^ERROR: No such object: nosuch\n/);
+    assert.equal(JSON.parse(some.stdout).length, 1, "what is there is shown");
   });
 
   test("prune asks, and does not where nobody can answer", async () => {
@@ -347,6 +348,7 @@ describe("images and everything else", () => {
       const help = (await sandbox.ok([name, "--help"])).stdout;
       assert.match(help, /^Usage: stagewright .*\n[\s\S]*\nExamples:\n {2}\$ stagewright /m, name);
       assert.equal((await sandbox.ok(["help", name])).stdout, help);
+      if (name !== "run" && name !== "create") assert.equal((await sandbox.ok([name, "-h"])).stdout, help);
     }
   });
 

@@ -137,7 +137,12 @@ function checkCount(command: Command, args: readonly string[]): void {
   throw new UsageError(
     command,
     `"stagewright ${command.name}" requires ${count} argument${count.endsWith(" 1") ? "" : "s"}`,
-    { exitCode: wrongCount },
+    {
+      exitCode: wrongCount,
+      ...(args.length < minArgs && command.completes === "directory"
+        ? { hint: ". is the current directory" }
+        : {}),
+    },
   );
 }
 

@@ -18,6 +18,10 @@ ${rows.join("\n")}
 Groups, for those who type what docker has:
 ${groups.join("\n")}
 
+Options:
+  -h, --help     This, or what a command does and takes
+  -v, --version  The version of this program
+
 The store is at $STAGEWRIGHT_ROOT, else /var/lib/stagewright for root and the XDG data directory for other users.
 'stagewright COMMAND --help' tells more about a command.
 `;

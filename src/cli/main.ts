@@ -66,7 +66,9 @@ async function dispatch(argv: readonly string[]): Promise<number> {
   }
   const { command, rest } = await findCommand(argv);
   const end = command.stopAtArgument ? rest.findIndex((word) => !word.startsWith("-")) : rest.indexOf("--");
-  if ((end < 0 ? rest : rest.slice(0, end)).includes("--help")) {
+  const isHelp = (word: string) =>
+    word === "--help" || (word === "-h" && command.flags.every(({ short }) => short !== "h"));
+  if ((end < 0 ? rest : rest.slice(0, end)).some(isHelp)) {
     process.stdout.write(commandHelp(command));
     return 0;
   }

@@ -38,6 +38,12 @@ export const buildFlags: readonly Flag[] = [
     help: "files or an image by name: a path, URL, git repository, docker-image://, oci-layout://, docker-daemon:",
   },
   { name: "label", value: "K=V", many: true, help: "label of the image" },
+  {
+    name: "annotation",
+    value: "[T:]K=V",
+    many: true,
+    help: "annotation of the image; T: manifest, index, manifest-descriptor, index-descriptor",
+  },
   { name: "no-cache", help: "run every step" },
   {
     name: "no-cache-filter",
@@ -95,6 +101,8 @@ export const buildFlags: readonly Flag[] = [
     many: true,
     help: "type=image|registry|oci|docker|tar|local|cacheonly[,K=V…], or a directory",
   },
+  { name: "push", help: "push the image under each of its names" },
+  { name: "load", help: "bring the image to Docker or containerd too, where there is one" },
   { name: "iidfile", completes: "file", value: "FILE", help: "write the image id to a file" },
   {
     name: "metadata-file",
@@ -115,15 +123,6 @@ export const buildFlags: readonly Flag[] = [
     help: "auto, tty, plain, rawjson, quiet or none",
   },
   { name: "quiet", short: "q", help: "print nothing but the image id" },
-  { name: "root", completes: "directory", value: "DIR", help: "the store (default: $STAGEWRIGHT_ROOT)" },
-  { name: "load", help: "bring the image to Docker or containerd too, where there is one" },
-  {
-    name: "annotation",
-    value: "[T:]K=V",
-    many: true,
-    help: "annotation of the image; T: manifest, index, manifest-descriptor, index-descriptor",
-  },
-  { name: "push", help: "push the image under each of its names" },
   {
     name: "call",
     value: "METHOD",
@@ -138,6 +137,7 @@ export const buildFlags: readonly Flag[] = [
     help: "answer check, outline or targets instead of building [,format=json]",
   },
   { name: "check", help: "the same as --call check: warn, and build nothing" },
+  { name: "root", completes: "directory", value: "DIR", help: "the store (default: $STAGEWRIGHT_ROOT)" },
   {
     name: "cache-from",
     value: "",

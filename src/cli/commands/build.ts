@@ -61,6 +61,7 @@ async function runBuild(call: Call, schedule: Schedule): Promise<number> {
     : usualShowing(kind, terminal, options.outputs ?? []);
   const warnings: WarningEvent[] = [];
   const stop = interruption();
+  stop.signal.addEventListener("abort", () => showing.display.stopping?.());
   let result: BuildResult;
   try {
     result = await build({

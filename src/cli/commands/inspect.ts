@@ -1,7 +1,8 @@
 import { type ContainerStore, inspectContainer, openContainers } from "../../container/index.ts";
-import { BuildError } from "../../core/index.ts";
+import { BuildError, toBuildError } from "../../core/index.ts";
 import { inspectImage, readRecord } from "../../image/index.ts";
 import type { Call, Command, Flag } from "../command.ts";
+import { errorText } from "../error-text.ts";
 import { fillTemplate } from "../object-template.ts";
 import { platformOf, rootFlag, storeOf } from "./common.ts";
 
@@ -73,19 +74,33 @@ function kindsOf(type: string | undefined): readonly Kind[] {
 }
 
 async function inspect(call: Call, kinds: readonly Kind[]): Promise<number> {
-  const { root } = storeOf(call);
-  const containers = openContainers(root);
-  const found = call.args.map((name) => {
-    const container = kinds.includes("container") ? findContainer(name, kinds, containers) : undefined;
-    return container === undefined
-      ? describeImage(name, call)
-      : inspectContainer(container, containers.state(container));
-  });
+  const containers = openContainers(storeOf(call).root);
+  const found: object[] = [];
+  const failures: BuildError[] = [];
+  for (const name of call.args)
+    try {
+      found.push(describe(name, call, kinds, containers));
+    } catch (error) {
+      failures.push(toBuildError(error));
+    }
   const template = call.get("format") ?? "";
   if (template === "" || template === "json")
     process.stdout.write(`${JSON.stringify(found, null, template === "" ? 4 : undefined)}\n`);
   else for (const each of found) process.stdout.write(`${fillTemplate(template, each)}\n`);
-  return 0;
+  for (const failure of failures) process.stderr.write(errorText(failure));
+  return failures.length > 0 ? 1 : 0;
+}
+
+function describe(name: string, call: Call, kinds: readonly Kind[], containers: ContainerStore): object {
+  const container = kinds.includes("container") ? findContainer(name, kinds, containers) : undefined;
+  if (container !== undefined) return inspectContainer(container, containers.state(container));
+  try {
+    return describeImage(name, call);
+  } catch (error) {
+    const { code, hint } = toBuildError(error);
+    if (code !== "not-found" || !kinds.includes("container")) throw error;
+    throw new BuildError(code, `No such object: ${name}`, { hint, cause: error });
+  }
 }
 
 function findContainer(name: string, kinds: readonly Kind[], containers: ContainerStore) {

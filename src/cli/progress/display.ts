@@ -3,6 +3,8 @@ import type { BuildEvent } from "../../core/index.ts";
 /** Shows the events of one build to somebody. */
 export interface Display {
   event(event: BuildEvent): void;
+  /** The build was asked to end, and waits for its steps. */
+  stopping?(): void;
   /** The build is over: what is on screen becomes final. Nothing may follow. */
   end(): void;
 }

@@ -211,6 +211,18 @@ test("tty: what a step prints cannot move the cursor", () => {
   );
 });
 
+test("tty: a build that waits for steps to end says how to kill them", () => {
+  const shown = frame([], {
+    begin: at(0),
+    time: at(3),
+    columns: 80,
+    final: false,
+    stopping: true,
+    color: false,
+  });
+  assert.equal(shown[0], "[+] Building 3.0s (0/0) CANCELING, Ctrl-C again to kill");
+});
+
 test("tty: the last frame says FINISHED and leaves the cursor visible", () => {
   const text = capture((out) => ttyDisplay(out, () => at(4.1))).show(events);
   assert.match(text.slice(text.lastIndexOf("[+]")), /^\[\+\] Building 0\.0s \(3\/3\) FINISHED/);

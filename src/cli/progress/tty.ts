@@ -11,6 +11,7 @@ export function ttyDisplay(out: Terminal, now: () => number = Date.now): Display
   const build = createBuildState(now);
   let drawn = 0;
   let timer: NodeJS.Timeout | undefined;
+  let stopping = false;
 
   function draw(final: boolean): void {
     const { columns, rows } = out.size() ?? { columns: 80, rows: 24 };
@@ -21,6 +22,7 @@ export function ttyDisplay(out: Terminal, now: () => number = Date.now): Display
       // What is to be redrawn has to fit: the cursor cannot go above the screen.
       ...(final ? {} : { rows: Math.max(1, rows - 1) }),
       final,
+      stopping,
       color: out.color,
     });
     const back = drawn > 0 ? `\u001b[${drawn}A` : "";
@@ -37,6 +39,9 @@ export function ttyDisplay(out: Terminal, now: () => number = Date.now): Display
         timer.unref();
       }
     },
+    stopping() {
+      stopping = true;
+    },
     end() {
       clearInterval(timer);
       draw(true);
@@ -51,6 +56,8 @@ interface FrameOptions {
   /** Most lines there may be. */
   readonly rows?: number;
   readonly final: boolean;
+  /** Whether it waits for steps that were asked to end. */
+  readonly stopping?: boolean;
   readonly color: boolean;
 }
 
@@ -58,7 +65,7 @@ interface FrameOptions {
 export function frame(vertices: readonly VertexState[], options: FrameOptions): string[] {
   const seen = vertices.filter(({ vertex }) => vertex.started !== undefined);
   const done = seen.filter(({ vertex }) => vertex.completed !== undefined);
-  const end = options.final ? " FINISHED" : "";
+  const end = options.final ? " FINISHED" : options.stopping ? " CANCELING, Ctrl-C again to kill" : "";
   const head = `[+] Building ${seconds(options.time - options.begin)}s (${done.length}/${seen.length})${end}`;
   return [
     pad(head, "", options.columns),
