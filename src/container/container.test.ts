@@ -3,7 +3,13 @@ import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { busyboxLayer, cannotRunSteps, remove, temporaryDirectory } from "../executor/testing/busybox.ts";
+import {
+  busyboxLayer,
+  cannotRunSteps,
+  cannotRunWith,
+  remove,
+  temporaryDirectory,
+} from "../executor/testing/busybox.ts";
 import { inTerminal } from "./testing/terminal.ts";
 import { parseVolume } from "./volume.ts";
 
@@ -110,24 +116,39 @@ describe("running a container", { skip: cannotRunSteps() }, () => {
     assert.deepEqual([code, output], [9, "up\ngot\n"]);
   });
 
-  test("a terminal of its own, which is resized, and where Ctrl-C is the program's", async () => {
-    const args = argumentsOf({ command: ["sh"], tty: true, interactive: true });
-    const session = inTerminal(process.execPath, args, { columns: 91, rows: 33 });
-    try {
-      await session.shows(/# /);
-      session.type("tty; echo $TERM; stty size\r");
-      await session.shows(/\n\/dev\/pts\/\d+\r\nxterm\r\n33 91\r\n/);
-      session.type(`until [ "$(stty size)" = "20 70" ]; do sleep 0.05; done; echo re''sized\r`);
-      session.resize({ columns: 70, rows: 20 });
-      await session.shows(/resized\r\n/);
-      session.type("echo go''ing; sleep 1000\r");
-      await session.shows(/going/);
-      session.type("\x03");
-      await session.shows(/# /);
-      session.type("exit 5\r");
-      assert.equal(await session.exited, 5);
-    } finally {
-      session.kill();
-    }
+  for (const runtime of ["crun", "runc"])
+    for (const network of ["host", "isolated"])
+      test(`${runtime}, ${network} network: a terminal, which is resized, and where Ctrl-C is the program's`, {
+        skip: cannotRunWith(runtime),
+      }, async () => {
+        const args = argumentsOf({ command: ["sh"], tty: true, interactive: true, runtime, network });
+        const session = inTerminal(process.execPath, args, { columns: 91, rows: 33 });
+        try {
+          await session.shows(/# /);
+          session.type("tty; echo $TERM; stty size\r");
+          await session.shows(/\n\/dev\/pts\/\d+\r\nxterm\r\n33 91\r\n/);
+          session.type(`until [ "$(stty size)" = "20 70" ]; do sleep 0.05; done; echo re''sized\r`);
+          session.resize({ columns: 70, rows: 20 });
+          await session.shows(/resized\r\n/);
+          session.type("echo go''ing; sleep 1000\r");
+          await session.shows(/going/);
+          session.type("\x03");
+          await session.shows(/# /);
+          session.type("exit 5\r");
+          assert.equal(await session.exited, 5);
+        } finally {
+          session.kill();
+        }
+      });
+
+  test("exit codes and an address on an isolated network, by either runtime", {
+    skip: cannotRunWith("runc"),
+  }, () => {
+    const network = "isolated";
+    assert.equal(run({ runtime: "runc", network, command: ["sh", "-c", "exit 7"] }).code, 7);
+    assert.equal(run({ runtime: "runc", network, command: ["/nope"] }).code, 127);
+    const look = ["sh", "-c", "ip -4 address | grep -c 10.0.2.100/24; hostname -i"];
+    for (const runtime of ["crun", "runc"])
+      assert.equal(run({ runtime, network, command: look }).stdout, "1\n10.0.2.100\n", runtime);
   });
 });

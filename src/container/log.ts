@@ -33,8 +33,12 @@ const pollMs = 100;
 
 /** Opens a container's log for more. */
 export function openLog(file: string, limit: number = largestFile): LogWriter {
-  let fd = openSync(file, "a", 0o600);
-  let size = fstatSync(fd).size;
+  let fd = openSync(file, "a+", 0o600);
+  let { size } = fstatSync(fd);
+  const last = Buffer.from("\n");
+  if (size > 0) readSync(fd, last, 0, 1, size - 1);
+  // A line that a crash cut short ends here, or the next one would be lost with it.
+  if (last.toString() !== "\n") size += writeSync(fd, "\n");
   const pending = new Map<1 | 2, Buffer>();
 
   const put = (stream: 1 | 2, data: Buffer): void => {

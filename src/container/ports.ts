@@ -10,16 +10,22 @@ const largestPort = 65535;
  * length. A host port that is left out is 0: any that is free. Throws `invalid-argument`.
  */
 export function parsePublished(text: string): PublishedPort[] {
-  const [, ports = "", protocol = "tcp"] = /^(.*?)(?:\/(.*))?$/.exec(text) ?? [];
+  const [ports = "", given = ""] = text.split(/\/(.*)/s);
+  const protocol = given.toLowerCase() || "tcp";
   const parts = split(ports);
+  if (protocol === "sctp") throw unsupported(text, "neither pasta nor slirp4netns carries SCTP");
   if (protocol !== "tcp" && protocol !== "udp") throw invalid(text, `invalid proto: ${protocol}`);
   if (parts === undefined || parts.container === "") throw invalid(text, "no port specified");
   if (parts.address !== "" && isIP(parts.address) === 0)
     throw invalid(text, `invalid IP address: ${parts.address}`);
-  if (isIP(parts.address) === 6)
-    throw new BuildError("unimplemented", `--publish ${text}: ports are published on IPv4 addresses only`);
+  if (isIP(parts.address) === 6) throw unsupported(text, "ports are published on IPv4 addresses only");
   const inside = range(parts.container, text);
   const outside = /^0?$/.test(parts.host) ? inside.map(() => 0) : range(parts.host, text);
+  if (inside.length === 1 && outside.length > 1)
+    throw unsupported(
+      text,
+      "one of several ports of the host is not chosen; leave it out for any that is free",
+    );
   if (inside.length !== outside.length)
     throw invalid(
       text,
@@ -53,6 +59,10 @@ function range(text: string, whole: string): number[] {
   const [from, to] = [Number(first), Number(last)];
   if (first === "" || from < 1 || to > largestPort || to < from) throw invalid(whole, `invalid port ${text}`);
   return Array.from({ length: to - from + 1 }, (_, index) => from + index);
+}
+
+function unsupported(text: string, reason: string): BuildError {
+  return new BuildError("unimplemented", `--publish ${text}: ${reason}`);
 }
 
 function invalid(text: string, problem: string): BuildError {

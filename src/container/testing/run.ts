@@ -1,4 +1,4 @@
-/** Runs a container as the command line does. Arguments: a directory with `layer/`, and the options as JSON. */
+/** Runs a container as the command line does. Arguments: a directory with `layer/`, and the options as JSON, `runtime` among them. */
 import { join } from "node:path";
 import { createExecutor } from "../../executor/index.ts";
 import { runAttached } from "../attach.ts";
@@ -6,9 +6,9 @@ import { createContainer } from "../draft.ts";
 import { openContainers } from "../store.ts";
 
 const [base, text] = process.argv.slice(2) as [string, string];
-const { config, ...options } = JSON.parse(text);
+const { config, runtime, ...options } = JSON.parse(text);
 const containers = openContainers(base);
-const executor = await createExecutor({ stateDir: join(base, "run") });
+const executor = await createExecutor({ stateDir: join(base, "run"), runtime });
 try {
   const digest = `sha256:${"0".repeat(64)}` as const;
   const image = { name: "test", id: digest, manifest: digest, snapshot: { layers: [] }, config };
