@@ -18,6 +18,7 @@ import { gzipSync } from "node:zlib";
 import { digestOf } from "../src/core/index.ts";
 import { type GitServer, gitIn, startGitServer, startSshGitServer } from "./git-server.ts";
 import { createSandbox, finished, isRoot, tool } from "./sandbox.ts";
+import { noneLeft, processesWith } from "./waiting.ts";
 
 const sandbox = createSandbox("add-remote");
 const requests: { path: string; headers: IncomingMessage["headers"] }[] = [];
@@ -347,15 +348,16 @@ test("git: a builder that is killed leaves no git behind", { timeout: 60_000 }, 
   const child = sandbox.start(["build", "--progress=plain", context]);
   const ended = finished(child);
   await Promise.race([waiting, ended]);
-  const running = () =>
-    tool("sh", ["-c", 'ps -eo args | grep -F "$0/stalled.git" | grep -vF grep || true', files]);
-  assert.match(await running(), /git/);
+  const running = () => processesWith(`${files}/stalled.git`);
+  assert.match(
+    running()
+      .map(({ command }) => command)
+      .join(),
+    /git/,
+  );
   child.kill("SIGKILL");
   await ended;
-  const deadline = Date.now() + 10_000;
-  while ((await running()) !== "" && Date.now() < deadline)
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  assert.equal(await running(), "");
+  await noneLeft(running);
 });
 
 test("git: a login in the URL reaches the server and nothing else", async () => {

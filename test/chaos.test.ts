@@ -5,6 +5,7 @@ import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startRegistry } from "../src/registry/testing/index.ts";
 import { createSandbox, isRoot, type Output } from "./sandbox.ts";
+import { noneLeft, processesWith } from "./waiting.ts";
 
 const kills = 100;
 /** Nothing else on the machine sleeps for so long: a process with it in its command line is a left-over. */
@@ -21,25 +22,14 @@ function random(seed: number): () => number {
   };
 }
 
-function leftOverProcesses(): string[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .map((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, "latin1").replaceAll("\0", " ");
-      } catch {
-        return "";
-      }
-    })
-    .filter(
-      (line) => line.includes(`sleep ${marker}`) || (line.includes(sandbox.store) && line.includes("crun")),
-    );
-}
-
-function mountsOfStore(): string[] {
-  return readFileSync("/proc/self/mountinfo", "utf8")
-    .split("\n")
-    .filter((line) => line.includes(sandbox.store));
+function leftOvers(): string[] {
+  const steps = processesWith(`sleep ${marker}`);
+  const runtimes = processesWith(sandbox.store).filter(({ command }) => command.includes("crun"));
+  const mounts = readFileSync("/proc/self/mountinfo", "utf8").split("\n");
+  return [
+    ...[...steps, ...runtimes].map(({ command }) => command),
+    ...mounts.filter((line) => line.includes(sandbox.store)),
+  ];
 }
 
 function blobFiles(): string {
@@ -98,26 +88,27 @@ RUN setsid sleep ${marker} & sleep 0.1
     })();
 
     let finished = 0;
-    for (let round = 0; round < kills; round++) {
-      const action = actions[round % actions.length] as (round: number) => string[];
-      const child = sandbox.start(action(round));
-      child.stdout?.resume();
-      child.stderr?.resume();
-      const ended = new Promise<void>((resolve) => child.on("close", () => resolve()));
-      await Promise.race([sleep(30 + next() * 450), ended]);
-      if (child.exitCode !== null) finished++;
-      child.kill("SIGKILL");
-      await ended;
+    try {
+      for (let round = 0; round < kills; round++) {
+        const action = actions[round % actions.length] as (round: number) => string[];
+        const child = sandbox.start(action(round));
+        child.stdout?.resume();
+        child.stderr?.resume();
+        const ended = new Promise<void>((resolve) => child.on("close", () => resolve()));
+        await Promise.race([sleep(30 + next() * 450), ended]);
+        if (child.exitCode !== null) finished++;
+        child.kill("SIGKILL");
+        await ended;
+      }
+    } finally {
+      over = true;
+      await companion;
     }
-    over = true;
-    await companion;
     t.diagnostic(`${builds} builds beside ${kills} kills; ${finished} had finished before the kill`);
     assert.deepEqual(failures, []);
     assert.ok(finished < kills * 0.8, "most kills must hit something that runs");
 
-    await sleep(200);
-    assert.deepEqual(leftOverProcesses(), []);
-    assert.deepEqual(mountsOfStore(), []);
+    await noneLeft(leftOvers);
     for (const [name, context] of Object.entries({ pack, run, commit }))
       await sandbox.ok(["build", "-t", name, "--build-arg", "ROUND=last", context]);
     await sandbox.ok(["pull", pulled]);

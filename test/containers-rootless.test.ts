@@ -1,14 +1,12 @@
 import assert from "node:assert/strict";
 import { chmodSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { createUser, type OrdinaryUser } from "./ordinary-user.ts";
 import { cannotRunAsUser, createSandbox, isRoot, type Output, tool } from "./sandbox.ts";
+import { eventually, freePort } from "./waiting.ts";
 
 const sandbox = createSandbox("containers-rootless");
-const patienceMs = 30_000;
 const skip = cannotRunAsUser();
 const users: OrdinaryUser[] = [];
 
@@ -37,26 +35,6 @@ async function ok(user: OrdinaryUser, ...args: string[]): Promise<Output> {
   const output = await user.stagewright(args);
   assert.equal(output.code, 0, `${args.join(" ")}\n${output.stdout}\n${output.stderr}`);
   return output;
-}
-
-async function eventually<T>(ask: () => Promise<T | undefined>, what: string): Promise<T> {
-  const deadline = performance.now() + patienceMs;
-  for (;;) {
-    const answer = await ask();
-    if (answer !== undefined) return answer;
-    if (performance.now() > deadline) throw new Error(`no ${what} after ${patienceMs} ms`);
-    await sleep(50);
-  }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 async function pageOf(port: number): Promise<string> {

@@ -16,31 +16,10 @@ import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createSandbox, finished, isRoot, launcher, type Output, tool } from "./sandbox.ts";
+import { eventually, freePort, noneLeft, processesWith } from "./waiting.ts";
 
 const sandbox = createSandbox("containers");
 const { ok, run } = sandbox;
-const patienceMs = 30_000;
-
-/** Asks again and again until the answer is what a test waits for. */
-async function eventually<T>(ask: () => Promise<T | undefined>, what: string): Promise<T> {
-  const deadline = performance.now() + patienceMs;
-  for (;;) {
-    const answer = await ask();
-    if (answer !== undefined) return answer;
-    if (performance.now() > deadline) throw new Error(`no ${what} after ${patienceMs} ms`);
-    await sleep(50);
-  }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
-}
 
 async function answerOf(port: number): Promise<string> {
   return eventually(async () => {
@@ -261,10 +240,10 @@ describe("containers", { skip: isRoot ? false : "needs root" }, () => {
   test("a supervisor that is killed takes its container along, and ps tells", async () => {
     const marker = `7${process.pid}${Date.now() % 1000}`;
     const { stdout } = await ok(["run", "-d", "--name", "orphan", "-p", "8080", "busybox", "sleep", marker]);
-    const supervisor = (await processesWith(stdout.trim()))[0];
+    const [supervisor] = processesWith(stdout.trim());
     assert.ok(supervisor !== undefined);
-    process.kill(supervisor, "SIGKILL");
-    await eventually(async () => ((await processesWith(marker)).length === 0 ? true : undefined), "end");
+    process.kill(supervisor.pid, "SIGKILL");
+    await noneLeft(() => processesWith(marker));
     await eventually(async () => (/Exited \(137\)/.test(await status("orphan")) ? true : undefined), "state");
     assert.equal((await ok(["rm", "orphan"])).stdout, "orphan\n");
   });
@@ -479,16 +458,4 @@ function echoed(port: number, text: string): Promise<string> {
     await sleep(100);
     return answer;
   }, `datagram on port ${port}`).finally(() => socket.close());
-}
-
-/** Ids of the processes whose arguments hold a text. */
-async function processesWith(text: string): Promise<number[]> {
-  return readdirSync("/proc").flatMap((pid) => {
-    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) return [];
-    try {
-      return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(text) ? [Number(pid)] : [];
-    } catch {
-      return [];
-    }
-  });
 }

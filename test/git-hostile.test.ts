@@ -5,9 +5,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { type GitServer, gitIn, startGitServer } from "./git-server.ts";
 import { createSandbox, isRoot, tool } from "./sandbox.ts";
+import { noneLeft, processesWith } from "./waiting.ts";
 
 const sandbox = createSandbox("git-hostile");
 const servers: Server[] = [];
@@ -129,18 +129,7 @@ test("a builder that is killed leaves no git behind", { timeout: 60_000 }, async
     builder.kill("SIGKILL");
     await ended;
   }
-  for (let wait = 0; ; wait++) {
-    const left = readdirSync("/proc").filter((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(`${silent}/x.git`);
-      } catch {
-        return false; // no process, or one that has just ended
-      }
-    });
-    if (left.length === 0) return;
-    assert.ok(wait < 100, `processes ${left} outlive the builder`);
-    await sleep(50);
-  }
+  await noneLeft(() => processesWith(`${silent}/x.git`));
 });
 
 test("what a killed git left in a clone does not stand in the way", async () => {

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { chmodSync, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { createUser, type OrdinaryUser, type UserRunOptions } from "./ordinary-user.ts";
 import { cannotRunAsUser, createSandbox, isRoot, type Output, tool } from "./sandbox.ts";
+import { eventually, noneLeft, processesWith } from "./waiting.ts";
 
 const sandbox = createSandbox("rootless");
 const archive = join(sandbox.directory, "busybox.tar");
@@ -59,35 +59,14 @@ function rootfsLayers(inspected: string): string[] {
   return image!.RootFS.Layers;
 }
 
-function processesWith(text: string): string[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-    .map((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, "latin1").replaceAll("\0", " ");
-      } catch {
-        return "";
-      }
-    })
-    .filter((line) => line.includes(text));
-}
-
 async function listed(tar: string): Promise<string[]> {
   return (await tool("tar", ["tvf", tar, "--numeric-owner", "--full-time"])).split("\n");
 }
 
 function isAsleep(): boolean {
   return processesWith(`sleep ${marker}`).some(
-    (line) => line.startsWith("sleep") || line.startsWith("/bin/sh"),
+    ({ command }) => command.startsWith("sleep") || command.startsWith("/bin/sh"),
   );
-}
-
-async function gone(text: string): Promise<boolean> {
-  for (let round = 0; round < 100; round++) {
-    if (processesWith(text).length === 0) return true;
-    await sleep(50);
-  }
-  return false;
 }
 
 const skip = cannotRunAsUser();
@@ -176,10 +155,10 @@ RUN --mount=type=bind,from=base,target=/base --mount=type=cache,target=/cache,ui
       Dockerfile: `FROM busybox\nRUN echo x > /x && chown 7 /x && mkdir -m 700 /d && touch /d/f && chown -R 7 /d && sleep ${marker}\n`,
     });
     const child = rich.start(["build", "--progress", "plain", context]);
-    for (let round = 0; !isAsleep() && round < 400; round++) await sleep(50);
+    await eventually(() => isAsleep() || undefined, "step that sleeps");
     child.kill("SIGKILL");
-    assert.ok(await gone(`sleep ${marker}`), processesWith(`sleep ${marker}`).join("\n"));
-    assert.ok(await gone(rich.store), processesWith(rich.store).join("\n"));
+    await noneLeft(() => processesWith(`sleep ${marker}`));
+    await noneLeft(() => processesWith(rich.store));
     assert.doesNotMatch(readFileSync("/proc/self/mountinfo", "utf8"), /rich/);
     expectOk(await build(rich, "FROM busybox AS made\nRUN true\n", "after"));
     expectOk(await rich.stagewright(["rmi", "owners", "after"]));
@@ -309,7 +288,7 @@ describe("a store on overlayfs", { skip }, () => {
         options,
       );
       assert.equal(ran.stdout, "/bin/sh\n", ran.stderr);
-      assert.ok(await gone(store), processesWith(store).join("\n"));
+      await noneLeft(() => processesWith(store));
     });
 });
 

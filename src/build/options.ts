@@ -25,7 +25,9 @@ export interface BuildOptions {
    * image in the store. Otherwise only what the target needs is built, as much as possible at once.
    */
   readonly schedule?: "parallel" | "legacy";
+  /** Values for `ARG`, by name. */
   readonly buildArgs?: Readonly<Record<string, string>>;
+  /** Labels for the image, beside those of the Dockerfile. */
   readonly labels?: Readonly<Record<string, string>>;
   /** Files or images by the name that `FROM` and `--from` use: everything that `context` may be but `-`, and images. */
   readonly buildContexts?: Readonly<Record<string, string>>;
@@ -35,6 +37,7 @@ export interface BuildOptions {
   readonly pull?: boolean;
   /** Platforms of the image; this machine's when left out. Several make an index. */
   readonly platforms?: readonly Platform[];
+  /** Network of the steps that ask for none of their own. */
   readonly network?: "default" | "none" | "host";
   /** Lines for the steps' /etc/hosts; `host-gateway` as address is the machine that builds. */
   readonly extraHosts?: readonly { readonly host: string; readonly ip: string }[];
@@ -70,5 +73,6 @@ export interface BuildOptions {
   readonly signal?: AbortSignal;
   /** An abort kills what still runs, without grace. */
   readonly killSignal?: AbortSignal;
+  /** Called with everything that the build tells of itself, in order. It must not throw. */
   readonly onEvent?: EventSink;
 }

@@ -6,6 +6,7 @@ import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { sweep } from "./state-dir.ts";
 import { cannotRunWith } from "./testing/busybox.ts";
+import { processesWith } from "./testing/processes.ts";
 import { type Outcome, openWorkshop, type StepOptions, type Workshop } from "./testing/steps.ts";
 
 /** A duration that no other process on the machine sleeps for. */
@@ -168,15 +169,4 @@ function mountsBelow(directory: string): string[] {
   return readFileSync("/proc/self/mounts", "latin1")
     .split("\n")
     .filter((line) => line.includes(directory));
-}
-
-function processesWith(text: string): string[] {
-  return readdirSync("/proc").filter((name) => {
-    if (!/^\d+$/.test(name) || Number(name) === process.pid) return false;
-    try {
-      return readFileSync(`/proc/${name}/cmdline`, "latin1").includes(text);
-    } catch {
-      return false;
-    }
-  });
 }

@@ -13,6 +13,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { getXattr } from "../sys/index.ts";
 import { cannotRunWith } from "./testing/busybox.ts";
+import { processesWith } from "./testing/processes.ts";
 import { openWorkshop, type Workshop } from "./testing/steps.ts";
 
 for (const runtime of ["crun", "runc"])
@@ -310,14 +311,3 @@ test("more layers than overlayfs takes is a clear error", { skip: cannotRunWith(
     shop.close();
   }
 });
-
-function processesWith(text: string): string[] {
-  return readdirSync("/proc").filter((name) => {
-    if (!/^\d+$/.test(name)) return false;
-    try {
-      return readFileSync(`/proc/${name}/cmdline`, "latin1").includes(text) && Number(name) !== process.pid;
-    } catch {
-      return false;
-    }
-  });
-}

@@ -25,10 +25,12 @@ export interface ExportOptions {
   readonly signal?: AbortSignal;
 }
 
+/** The absolute path of a destination. */
 export function destination(dest: string, options: ExportOptions): string {
   return resolve(options.cwd ?? process.cwd(), dest);
 }
 
+/** Throws where the file cannot be, for a directory is there. */
 export function checkFile(path: string, shown: string): void {
   if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory())
     throw new BuildError("failed-precondition", `${shown} is a directory; the output is one file`, {
@@ -36,6 +38,7 @@ export function checkFile(path: string, shown: string): void {
     });
 }
 
+/** Writes to standard output, which stays open. */
 export async function toStdout(data: Bytes, { stdout, signal }: ExportOptions): Promise<void> {
   if (stdout === undefined) throw new BuildError("internal", "dest=- needs a stream to write to");
   const { pipeline } = await import("node:stream/promises");
