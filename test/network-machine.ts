@@ -48,14 +48,14 @@ export async function openMachine(
     { stdio: ["pipe", "pipe", "inherit"] },
   );
   await said(servers.stdout, "up");
-  // Its interface must not be one without a carrier.
+  // Its interface must not be one without a carrier. The program ends when nobody holds the other end of descriptor 4 any more.
   const link = spawn(
     "slirp4netns",
     [
-      ...["--configure", `--cidr=${cidr}`, "--disable-host-loopback", "--ready-fd=3"],
+      ...["--configure", `--cidr=${cidr}`, "--disable-host-loopback", "--ready-fd=3", "--exit-fd=4"],
       ...[String(servers.pid), "tap0"],
     ],
-    { stdio: ["ignore", "ignore", "ignore", "pipe"] },
+    { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] },
   );
   const close = (): void => {
     link.kill("SIGKILL");

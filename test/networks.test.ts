@@ -77,14 +77,14 @@ async function fetched({ enter }: NetworkMachine, url: string): Promise<string> 
   return (await tool("nsenter", [...enter.slice(1), process.execPath, "-e", program])).replace(/\n$/, "");
 }
 
-for (const [program, other] of [
-  ["pasta", "slirp4netns"],
-  ["slirp4netns", "pasta"],
+for (const [program, runtime, lacking] of [
+  ["pasta", "crun", ["slirp4netns"]],
+  ["slirp4netns", "runc", ["pasta", "crun"]],
 ] as const)
-  describe(`isolated networks by ${program}`, { skip }, () => {
+  describe(`isolated networks by ${program}, under ${runtime}`, { skip }, () => {
     let machine: NetworkMachine;
     before(async () => {
-      machine = await openMachine(sandbox, [other]);
+      machine = await openMachine(sandbox, lacking);
     });
     after(() => machine?.close());
     /** For root, a user with subordinate ids, and one without; all at once, for most of it is waiting. */
@@ -111,9 +111,18 @@ for (const [program, other] of [
       assert.equal(stdout, "its loopback\n");
     });
 
-    test("doctor names the program", async () => {
+    test("a container with a terminal", async () => {
+      await forAll(async ({ name, stagewright }) => {
+        const args = ["run", "--rm", "-t", "--network", "bridge", "busybox", "sh", "-c", "tty; hostname -i"];
+        const { stdout, stderr } = await stagewright(args);
+        assert.match(stdout, /^\/dev\/pts\/\d+\r\n10\.0\.2\.100\r\n$/, `${name}: ${stderr}`);
+      });
+    });
+
+    test("doctor names the programs", async () => {
       await forAll(async ({ name, stagewright }) => {
         const { stdout } = await stagewright(["doctor"]);
+        assert.match(stdout, new RegExp(`^ok +runtime +${runtime} `, "m"), name);
         assert.match(stdout, new RegExp(`^(ok|note) +network +isolated by ${program} `, "m"), name);
       });
     });
