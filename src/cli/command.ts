@@ -128,6 +128,10 @@ function switchValue(command: Command, name: string, inline: string | undefined)
 function checkCount(command: Command, args: readonly string[]): void {
   if (args.length >= command.minArgs && args.length <= command.maxArgs) return;
   const { minArgs, maxArgs } = command;
+  if (maxArgs === 0)
+    throw new UsageError(command, `"stagewright ${command.name}" accepts no arguments`, {
+      exitCode: wrongCount,
+    });
   const count =
     minArgs === maxArgs
       ? `exactly ${minArgs}`

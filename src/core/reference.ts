@@ -57,7 +57,14 @@ export function parseRepositoryReference(text: string): Reference {
       hint: "names of images are in lower case",
     });
   const match = referenceRegExp.exec(`${domain}/${remainder}`);
-  if (!match) throw invalid("invalid reference format", { value: text });
+  if (!match) {
+    const scheme = /^https?:\/\//.exec(text)?.[0];
+    throw scheme === undefined
+      ? invalid("invalid reference format", { value: text })
+      : invalid("invalid reference format", {
+          hint: `names of images have no ${scheme}: ${text.slice(scheme.length)}`,
+        });
+  }
   const [, , path = "", tag, digest] = match;
   if (path.length > maxPathLength)
     throw invalid(

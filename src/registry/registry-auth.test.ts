@@ -213,6 +213,16 @@ describe("endpoints", () => {
     });
     assert.equal((await mirrored.resolve(app(), { platform })).layers.length, 0);
     assert.equal(other.requests.length, 1);
+    await assert.rejects(
+      mirrored.resolve(parseReference(`${server.host}/team/no:1`), { platform }),
+      (error: BuildError) => {
+        assert.match(
+          error.message,
+          /not found.*; mirror 127\.\S+: .*not found.*; mirror 127\.0\.0\.1:1: .*cannot be reached/,
+        );
+        return true;
+      },
+    );
     mirrored.close();
   });
 });

@@ -1,7 +1,14 @@
 import { env as processEnv } from "node:process";
 import { type Credentials, findCredentials, loadRegistrySettings } from "../config/index.ts";
 import type { ContentStore } from "../content/index.ts";
-import { BuildError, type Bytes, type Descriptor, formatReference, type Reference } from "../core/index.ts";
+import {
+  BuildError,
+  type Bytes,
+  type Descriptor,
+  formatReference,
+  type Reference,
+  toBuildError,
+} from "../core/index.ts";
 import { streamBlob } from "./blob.ts";
 import { type Endpoint, endpointsOf, ownEndpoint } from "./endpoint.ts";
 import { failureOf } from "./failure.ts";
@@ -74,18 +81,25 @@ function lazyTransport(options: { env: NodeJS.ProcessEnv; idleTimeout: number })
   };
 }
 
-/** Tries endpoints in order. A mirror's failure only leads to the next; the last one's error counts. */
+/** Tries endpoints in order. A mirror's failure only leads to the next; the last one's error counts, and tells the others. */
 async function firstOf<T>(
   endpoints: readonly Endpoint[],
   signal: AbortSignal | undefined,
   work: (endpoint: Endpoint) => Promise<T>,
 ): Promise<T> {
+  const told: string[] = [];
   for (const endpoint of endpoints) {
     try {
       return await work(endpoint);
     } catch (error) {
       signal?.throwIfAborted();
-      if (!endpoint.mirror) throw error;
+      const failure = toBuildError(error);
+      if (endpoint.mirror) told.push(`; mirror ${endpoint.host}: ${failure.message}`);
+      else if (told.length === 0) throw error;
+      else {
+        const { code, message, hint, details } = failure;
+        throw new BuildError(code, `${message}${told.join("")}`, { hint, details, cause: error });
+      }
     }
   }
   throw new BuildError("internal", "a reference has no endpoint");

@@ -123,6 +123,12 @@ const knownFailures: readonly [RegExp, BuildError["code"], string][] = [
   ],
 ];
 
+/** Programs tell an error again at each level: the first one that they know a reason for says it. */
+function reasonIn(lines: readonly string[]): string {
+  const known = lines.find((line) => knownFailures.some(([pattern]) => pattern.test(line)));
+  return known?.replace(/^E: /, "") ?? lines.join("\n");
+}
+
 function toolFailure(command: string, code: number | string, lines: readonly string[]): BuildError {
   const told = lines.filter((line) => /^(E:|Err:|error\b|dpkg: error)/i.test(line));
   const tail = (told.length > 0 ? told : lines).slice(-keptLines);
@@ -130,7 +136,7 @@ function toolFailure(command: string, code: number | string, lines: readonly str
     knownFailures.find(([pattern]) => pattern.test(tail.join("\n"))) ?? [];
   return new BuildError(
     errorCode,
-    `${command} failed (${code})${tail.length > 0 ? `: ${tail.join("\n")}` : ""}`,
+    `${command} failed (${code})${tail.length > 0 ? `: ${reasonIn(tail)}` : ""}`,
     {
       hint,
       details: { logTail: lines.slice(-keptLines), ...(typeof code === "number" ? { exitCode: code } : {}) },

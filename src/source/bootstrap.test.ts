@@ -91,6 +91,10 @@ describe("tools", () => {
       say("E: Failed to fetch x  Temporary failure resolving y"),
       code("unavailable", /Temporary/),
     );
+    await assert.rejects(
+      say("E: Unable to locate package nope\nE: setup failed: E: apt-get …\nE: mmdebstrap failed to run"),
+      { message: "sh failed (3): Unable to locate package nope" },
+    );
     await assert.rejects(say("something"), code("unknown", /sh failed \(3\): something/));
   });
   test("are ended with all their children when the signal aborts", async () => {

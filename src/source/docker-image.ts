@@ -251,6 +251,8 @@ export interface PulledImage {
   readonly record: ImageRecord;
   /** Whether the name meant this very image before. */
   readonly unchanged: boolean;
+  /** Of the image; not the one that was asked for where the name means no index. */
+  readonly platform: Platform;
 }
 
 /**
@@ -285,5 +287,6 @@ export async function pullImage(
     target: resolved.target,
     record,
     unchanged: before?.target.digest === resolved.target.digest,
+    platform: platformOf(image),
   };
 }

@@ -1,4 +1,4 @@
-import { hostPlatform, type Platform } from "../../core/index.ts";
+import { formatPlatform, hostPlatform, type Platform, platformMatches } from "../../core/index.ts";
 import { openLease } from "../../names/index.ts";
 import { type BlobProgress, openRegistry } from "../../registry/index.ts";
 import { pullImage } from "../../source/index.ts";
@@ -50,6 +50,10 @@ export const command: Command = {
       // What is pulled last is what the name stands for where no platform is given.
       const pulled = await pull(platform);
       display.end();
+      if (!platformMatches(pulled.platform, platform))
+        process.stderr.write(
+          `WARNING: the name has one image, for ${formatPlatform(pulled.platform)}, not for ${formatPlatform(platform)}\n`,
+        );
       if (!call.is("quiet")) {
         process.stdout.write(`Digest: ${pulled.target.digest}\n`);
         process.stdout.write(
