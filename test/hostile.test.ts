@@ -102,6 +102,7 @@ describe("hostile input", () => {
     await refused(["import", "-", "hostile:short"], /ERROR/, good.subarray(0, good.length - 20));
     await refused(["load"], /ERROR/, tar([{ name: "manifest.json", body: "{not json" }]));
     await refused(["load"], /ERROR/, Buffer.from("this is no archive"));
+    await refused(["load", "-i", "/dev/zero"], /not an image archive: it is empty/);
   });
 
   test("an archive whose layer is not what its manifest says", async () => {

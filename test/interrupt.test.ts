@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
-import { createSandbox, finished, isRoot, type Output } from "./sandbox.ts";
+import { createSandbox, finished, isRoot, type Output, tool } from "./sandbox.ts";
 
 /** Nothing else on the machine sleeps for so long: a process with it in its command line is a left-over. */
 const marker = "86393";
@@ -94,4 +94,58 @@ describe("an interrupted build", { skip: isRoot ? false : "RUN needs root" }, ()
     assert.equal((await sandbox.ok(["run", "--rm", "next", "cat", "/next"])).stdout, "next\n");
     assert.equal((await sandbox.run(["fsck"])).code, 0);
   });
+});
+
+test("whoever waits for an archive that nobody sends stops at once", { timeout: 60_000 }, async () => {
+  const pipe = join(sandbox.directory, "pipe");
+  await tool("mkfifo", [pipe]);
+  const context = sandbox.files("from-pipe", { Dockerfile: "FROM scratch\nCOPY --from=other / /\n" });
+  const waiting = [
+    ["load"],
+    ["load", "-i", pipe],
+    ["import", "-", "name"],
+    ["import", pipe, "name"],
+    ["build", context, "--build-context", `other=${pipe}`],
+  ];
+  await Promise.all(
+    waiting.map(async (args, i) => {
+      const store = join(sandbox.directory, `waiting-${i}`);
+      const child = sandbox.start(args, { env: { STAGEWRIGHT_ROOT: store } });
+      try {
+        let output = "";
+        child.stderr!.on("data", (data) => (output += data));
+        const code = new Promise((resolve) => child.on("close", resolve));
+        // What it will read becomes part of the store: that is leased first.
+        while (!existsSync(join(store, "leases"))) await new Promise((resolve) => setTimeout(resolve, 20));
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        child.kill("SIGINT");
+        assert.equal(await code, 130, `${args.join(" ")}: ${output}`);
+        assert.match(output, /ERROR: canceled\n$/);
+        const ingest = join(store, "ingest");
+        assert.ok(!existsSync(ingest) || readdirSync(ingest).length === 0);
+      } finally {
+        child.kill("SIGKILL");
+      }
+    }),
+  );
+});
+
+test("an archive may come through a pipe that has a name", async () => {
+  const files = sandbox.files("piped", {
+    Dockerfile: "FROM scratch\nCOPY --from=other / /\n",
+    file: "piped",
+  });
+  const [archive, pipe] = [join(sandbox.directory, "piped.tar"), join(sandbox.directory, "named")];
+  await tool("tar", ["-C", files, "-cf", archive, "."]);
+  await tool("mkfifo", [pipe]);
+  const piped = async (...args: string[]) => {
+    const writing = tool("sh", ["-c", 'cat "$0" > "$1"', archive, pipe]);
+    await sandbox.ok(args);
+    await writing;
+  };
+  await piped("import", pipe, "piped");
+  await piped("build", files, "--build-context", `other=${pipe}`, "-o", join(sandbox.directory, "out"));
+  assert.equal(readFileSync(join(sandbox.directory, "out", "file"), "utf8"), "piped");
+  await sandbox.ok(["save", "-o", archive, "piped"]);
+  await piped("load", "-i", pipe);
 });

@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import {
   BuildError,
   defined,
+  fileBytes,
   formatReference,
   type IgnoreFile,
   parseGitReference,
@@ -56,11 +57,8 @@ function unopened(path: string): never {
 /** For `build`: tars become layers of the store. */
 export function tarOpener(engine: Engine, signal: AbortSignal): TarOpener {
   return async (path) => {
-    const [{ createReadStream }, { snapshotOfTar }] = await Promise.all([
-      import("node:fs"),
-      import("./tar-context.ts"),
-    ]);
-    return snapshotOfTar(createReadStream(path), engine, signal);
+    const { snapshotOfTar } = await import("./tar-context.ts");
+    return snapshotOfTar(fileBytes(path, signal), engine, signal);
   };
 }
 

@@ -1,5 +1,6 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, createReadStream, fstatSync, openSync, readSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Bytes } from "./bytes.ts";
 import { BuildError } from "./errors.ts";
 
 /** Milliseconds between two looks at a pipe that has nothing yet. */
@@ -60,6 +61,24 @@ function* readingOf(path: string, limit: number): Generator<undefined, Buffer | 
   } finally {
     closeSync(descriptor);
   }
+}
+
+/**
+ * The bytes of a file of any size that a user names, as they come; those of a pipe when somebody writes to it. Throws for a
+ * directory.
+ */
+export async function* fileBytes(path: string, signal?: AbortSignal): Bytes {
+  const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const stats = fstatSync(descriptor);
+  if (stats.isDirectory()) {
+    closeSync(descriptor);
+    throw new BuildError("invalid-argument", `${path} is a directory`);
+  }
+  const options = { fd: descriptor, highWaterMark: 256 * 1024, ...(signal && { signal }) };
+  if (!stats.isFIFO()) return yield* createReadStream(path, options);
+  // Only a socket waits for a pipe without a thread that nothing could end.
+  const { Socket } = await import("node:net");
+  yield* new Socket({ ...options, readable: true, writable: false });
 }
 
 /** Number of bytes; undefined when there are none yet. */

@@ -1,5 +1,6 @@
-import { createReadStream, statSync } from "node:fs";
-import { BuildError, defined } from "../../core/index.ts";
+import { statSync } from "node:fs";
+import { addAbortSignal } from "node:stream";
+import { BuildError, defined, fileBytes } from "../../core/index.ts";
 import { importRootfs } from "../../image/archive/index.ts";
 import { imageRecordOf } from "../../image/index.ts";
 import { openLease } from "../../names/index.ts";
@@ -41,7 +42,7 @@ export const command: Command = {
         throw new BuildError("invalid-argument", `${file} is a directory`, {
           hint: `pack it first: tar c -C ${file} . | stagewright import - NAME`,
         });
-      const data = file === "-" ? process.stdin : createReadStream(file);
+      const data = file === "-" ? addAbortSignal(stop.signal, process.stdin) : fileBytes(file, stop.signal);
       const options = defined({ message, platform });
       const image = await importRootfs(data, options, store, stop.signal);
       await store.names.set(name, imageRecordOf(image));

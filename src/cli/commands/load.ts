@@ -1,3 +1,4 @@
+import { addAbortSignal } from "node:stream";
 import { BuildError, defined, familiarReference, parseReference } from "../../core/index.ts";
 import { loadArchive } from "../../image/archive/index.ts";
 import { imageRecordOf } from "../../image/index.ts";
@@ -39,7 +40,8 @@ export const command: Command = {
     const lease = openLease(store.root);
     try {
       await lease.begin();
-      const loaded = await loadArchive(input === undefined || input === "-" ? process.stdin : input, {
+      const stdin = input === undefined || input === "-";
+      const loaded = await loadArchive(stdin ? addAbortSignal(stop.signal, process.stdin) : input, {
         content: store.content,
         layers: store.layers,
         signal: stop.signal,

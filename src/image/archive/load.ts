@@ -8,6 +8,7 @@ import {
   type Digest,
   decompressed,
   digestOf,
+  fileBytes,
   formatReference,
   hostPlatform,
   isDigest,
@@ -21,7 +22,7 @@ import { array, object, optional, parseJson, string, strings } from "../json.ts"
 import { encodeManifest, isIndex, parseManifestOrIndex } from "../manifest.ts";
 import { checkLayerCount, manifestDescriptorOf, readImage, snapshotOf } from "../read.ts";
 import type { Image, ImageConfig, Manifest } from "../types.ts";
-import { blobPath, directoryMembers, type Members, readFile, spoolTar } from "./members.ts";
+import { blobPath, directoryMembers, type Members, spoolTar } from "./members.ts";
 import { undoOnFailure } from "./undo.ts";
 
 export interface LoadOptions {
@@ -120,7 +121,7 @@ async function openMembers(
   const found = statSync(input, { throwIfNoEntry: false });
   if (found === undefined) throw new BuildError("not-found", `${input}: no such file or directory`);
   if (found.isDirectory()) return directoryMembers(input, content, signal);
-  return await spoolTar(decompressed(readFile(input, signal)), content, signal);
+  return await spoolTar(decompressed(fileBytes(input, signal)), content, signal);
 }
 
 async function loadLayout(members: Members, options: LoadOptions): Promise<readonly LoadedImage[]> {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { closeSync, createReadStream, lstatSync, openSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, lstatSync, openSync, readFileSync, rmSync } from "node:fs";
 import { posix } from "node:path";
 import type { Blob, ContentStore } from "../../content/index.ts";
 import {
@@ -7,7 +7,7 @@ import {
   type Bytes,
   collect,
   type Digest,
-  defined,
+  fileBytes,
   fromHex,
   writeFully,
 } from "../../core/index.ts";
@@ -132,7 +132,7 @@ export function directoryMembers(root: string, content: ContentStore, signal?: A
       const found = locate(path);
       if (found === undefined) return undefined;
       if (found.size > jsonLimit) throw tooLarge(path, found.size);
-      return await collect(readFile(found.file, signal), jsonLimit, path);
+      return await collect(fileBytes(found.file, signal), jsonLimit, path);
     },
     async ingest(path, expected = {}) {
       const found = locate(path);
@@ -141,15 +141,10 @@ export function directoryMembers(root: string, content: ContentStore, signal?: A
         checkBlob(path, { digest: expected.digest, size: found.size }, expected);
         return { digest: expected.digest, size: found.size };
       }
-      return await content.ingest(readFile(found.file, signal), expected, signal);
+      return await content.ingest(fileBytes(found.file, signal), expected, signal);
     },
     dispose() {},
   };
-}
-
-/** A file as a stream. */
-export async function* readFile(file: string, signal?: AbortSignal): Bytes {
-  yield* createReadStream(file, { highWaterMark: 256 * 1024, ...defined({ signal }) });
 }
 
 /** Normalises a path of an archive. Throws when it leaves the archive. */

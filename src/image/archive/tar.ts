@@ -20,9 +20,12 @@ export interface TarMember {
 export async function* readTar(data: Bytes): AsyncGenerator<TarMember> {
   const reader = blockReader(data);
   let overrides: Overrides = {};
-  for (;;) {
+  for (let isFirst = true; ; isFirst = false) {
     const header = await reader.block();
-    if (header === undefined || header.every((byte) => byte === 0)) break;
+    if (header === undefined || header.every((byte) => byte === 0)) {
+      if (isFirst) throw notTar("it is empty");
+      break;
+    }
     const member = parseHeader(header);
     if (isHeaderExtension(member.flag)) {
       const content = await reader.small(member.size);
