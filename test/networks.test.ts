@@ -151,13 +151,14 @@ for (const [program, runtime, lacking] of [
       }
     });
 
-    // The pasta of Debian 12 cannot: it is taken only where there is nothing better.
-    if (program === "slirp4netns")
-      test("a connection that the container has closed on its side still brings the answer", async () => {
-        const question = `echo question | timeout 20 nc ${addressOfMachine} ${ports.patient}`;
-        await forAll(async ({ name, stagewright }) => {
-          const { stdout, code } = await stagewright([...container, question]);
-          assert.deepEqual([stdout, code], ["after the end of question\n", 0], name);
-        });
+    test("a connection that the container has closed on its side brings the answer, or doctor warns", async () => {
+      const question = `echo question | timeout 20 nc ${addressOfMachine} ${ports.patient}`;
+      await forAll(async ({ name, stagewright }) => {
+        const { stdout: said } = await stagewright(["doctor"]);
+        if (/^note +network +isolated by pasta .* older than 2025: connections .* may hang/m.test(said))
+          return;
+        const { stdout, code } = await stagewright([...container, question]);
+        assert.deepEqual([stdout, code], ["after the end of question\n", 0], name);
       });
+    });
   });

@@ -16,7 +16,7 @@ function chosen(pasta: string | undefined, slirp: string | undefined): string {
       ["slirp4netns", slirp],
     ] as const)
       if (version !== undefined)
-        writeFileSync(join(directory, name), `#!/bin/sh\necho '${name} ${version}'\n`, { mode: 0o755 });
+        writeFileSync(join(directory, name), `#!/bin/sh\nprintf '${version}'\n`, { mode: 0o755 });
     process.env.PATH = directory;
     return detectNetworkTool().kind;
   } finally {
@@ -26,10 +26,12 @@ function chosen(pasta: string | undefined, slirp: string | undefined): string {
 }
 
 test("a recent pasta is better than slirp4netns, and that than an old pasta", () => {
-  const slirp = "version 1.2.0";
+  const slirp = "slirp4netns version 1.2.0\\n";
   for (const recent of ["0.0~git20250503.587980c-2", "2025_05_03.587980c", "0^20260112.g587980c-1.fc43"])
-    assert.equal(chosen(recent, slirp), "pasta", recent);
-  for (const old of ["unknown version", "0.0~git20240220.1e6f92b", "2024_02_20.1e6f92b"]) {
+    assert.equal(chosen(`pasta ${recent}\\nCopyright 2020\\n`, slirp), "pasta", recent);
+  assert.equal(chosen("", slirp), "pasta", "one that does not flush what it prints");
+  for (const version of ["unknown version", "0.0~git20240220.1e6f92b", "2024_02_20.1e6f92b"]) {
+    const old = `pasta ${version}\\nCopyright 2025_05_03\\n`;
     assert.equal(chosen(old, slirp), "slirp4netns", old);
     assert.equal(chosen(old, undefined), "pasta", old);
   }

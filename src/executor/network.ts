@@ -82,13 +82,16 @@ function networkTools(): NetworkTool[] {
 const firstGoodYear = 2025;
 const oldPastas = new Map<string, boolean>();
 
-/** Whether a pasta is from before 2025, or does not know: its version is a date, in one form or another. */
+/**
+ * Whether a pasta is from before 2025, or does not know: its version is a date, in one form or another. That of 2025 may print nothing
+ * into a pipe, for it leaves without flushing its output.
+ */
 function isOldPasta(path: string): boolean {
   const known = oldPastas.get(path);
   if (known !== undefined) return known;
-  const { stdout } = spawnSync(path, ["--version"], { encoding: "latin1", timeout: 10_000 });
-  const year = /(20\d\d)_?\d\d_?\d\d/.exec((stdout ?? "").split("\n")[0]!)?.[1];
-  const isOld = year === undefined || Number(year) < firstGoodYear;
+  const { stdout, status } = spawnSync(path, ["--version"], { encoding: "latin1", timeout: 10_000 });
+  const year = /(20\d\d)_?\d\d_?\d\d/.exec(stdout?.split("\n")[0] ?? "")?.[1];
+  const isOld = status !== 0 || (stdout !== "" && !(Number(year) >= firstGoodYear));
   oldPastas.set(path, isOld);
   return isOld;
 }
