@@ -1,4 +1,4 @@
-import type { Digest, EventSink } from "../core/index.ts";
+import { type Digest, defined, type EventSink } from "../core/index.ts";
 import { type Advice, adviceFor, shownAdvice } from "../dockerfile/index.ts";
 import type { FrontendResult } from "../frontend/index.ts";
 import type { LayerStore } from "../layer/index.ts";
@@ -76,7 +76,7 @@ export async function pricedAdvice(
       case "time": {
         const edge = made(cost.instruction);
         const milliseconds = edge === undefined ? undefined : times.of.get(edge.vertex.digest);
-        return milliseconds === undefined ? {} : { milliseconds };
+        return defined({ milliseconds });
       }
     }
   }

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { BuildError, formatPlatform, type Platform, parseReference } from "../core/index.ts";
+import { BuildError, defined, formatPlatform, type Platform, parseReference } from "../core/index.ts";
 import type { Executor } from "../executor/index.ts";
 import { type Lease, openLease } from "../names/index.ts";
 import { createLayerCache, createRefCodec, type LayerCache, type RefCodec } from "../ops/index.ts";
@@ -35,7 +35,7 @@ export interface EngineOptions {
 }
 
 export function openEngine(options: EngineOptions): Engine {
-  const store = openStore(options.root === undefined ? {} : { root: options.root });
+  const store = openStore(defined({ root: options.root }));
   const lease = openLease(store.root);
   const codec = createRefCodec(store.layers, lease);
   const images = new Map<string, Promise<DockerImage>>();

@@ -82,7 +82,7 @@ export async function solveInOrder(
 type Place = Pick<InstructionEvent, "number" | "total" | "trigger">;
 
 function began({ text, state, triggers }: StepResult, place: Place): InstructionEvent {
-  const process = state?.process === undefined ? {} : { process: state.process };
+  const process = defined({ process: state?.process });
   return { kind: "instruction", ...place, text, triggers: triggers.length, ...process };
 }
 

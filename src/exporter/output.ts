@@ -150,7 +150,7 @@ function namesAndForm(
 
 function splitOf(attributes: Attributes): { readonly split?: boolean } {
   const split = attributes.flag("platform-split");
-  return split === undefined ? {} : { split };
+  return defined({ split });
 }
 
 function typeOf(type: string | undefined, text: string): Output["type"] {

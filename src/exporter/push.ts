@@ -157,10 +157,7 @@ async function wholeIndex(
   if (manifests.every(({ descriptor }, i) => descriptor.digest === index.manifests[i]?.digest))
     return { target: fetched, manifests, blobs };
   const described = index.manifests.map((child, i) => ({ ...child, ...manifests[i]!.descriptor }));
-  const bytes = encodeIndex(
-    described,
-    index.annotations === undefined ? {} : { annotations: index.annotations },
-  );
+  const bytes = encodeIndex(described, defined({ annotations: index.annotations }));
   const { digest, size } = await stores.content.ingestBytes(bytes);
   return {
     target: { descriptor: { mediaType: mediaTypes.ociIndex, digest, size }, bytes },

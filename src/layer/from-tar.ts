@@ -1,6 +1,6 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { BuildError, type BytePath, type Descriptor } from "../core/index.ts";
+import { BuildError, type BytePath, type Descriptor, defined } from "../core/index.ts";
 import type { LayerId } from "../snapshot/index.ts";
 import { movedDirectories, movedKey } from "./borrowed.ts";
 import type { LayerCatalog } from "./catalog.ts";
@@ -67,7 +67,7 @@ async function uncompressed(
     if (options.diffId === undefined || options.diffId === blob.digest) return inStore(blob, catalog);
     throw new BuildError("data-loss", `it is not compressed, and not the content ${options.diffId}`);
   }
-  const expected = options.diffId === undefined ? {} : { diffId: options.diffId };
+  const expected = defined({ diffId: options.diffId });
   const task = { file: content.path(blob.digest), target: temporary, compression, ...expected };
   const { diffId, size } = await runLayerTask("inflate", task, options.signal);
   return {

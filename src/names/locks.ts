@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, mkdirSync, openSync, statSync, unlinkSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { defined } from "../core/index.ts";
 import { tryFlock } from "../sys/index.ts";
 
 /** A lock that this process holds until `release`, or until it dies. */
@@ -37,7 +38,7 @@ export async function lock(
     signal?.throwIfAborted();
     const held = tryLock(file, mode);
     if (held !== undefined) return held;
-    await sleep(pause, undefined, signal === undefined ? {} : { signal });
+    await sleep(pause, undefined, defined({ signal }));
   }
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Credentials } from "../config/index.ts";
-import { BuildError, type Bytes } from "../core/index.ts";
+import { BuildError, type Bytes, defined } from "../core/index.ts";
 import {
   basicHeader,
   type Challenge,
@@ -73,11 +73,7 @@ export function createRequests(
 
   const pause = async (attempt: number, signal: AbortSignal | undefined, atLeast = 0): Promise<void> => {
     const backOff = retryDelay * 2 ** (attempt - 1) * (0.75 + Math.random() / 2);
-    await sleep(
-      Math.min(Math.max(backOff, atLeast), longestPause),
-      undefined,
-      signal === undefined ? {} : { signal },
-    );
+    await sleep(Math.min(Math.max(backOff, atLeast), longestPause), undefined, defined({ signal }));
   };
 
   const persistently = async (

@@ -4,6 +4,7 @@ import {
   collect,
   type Descriptor,
   type Digest,
+  defined,
   formatReference,
   hostPlatform,
   mediaTypes,
@@ -85,7 +86,7 @@ export async function resolveAt(
         "resource-exhausted",
         `${what}: configuration is larger than ${maxManifestSize} bytes`,
       );
-    const transfer = signal === undefined ? {} : { signal };
+    const transfer = defined({ signal });
     const stream = streamBlob(requests, endpoint, descriptor, transfer);
     const bytes = await collect(verified(stream, descriptor), maxManifestSize, `${what}: configuration`);
     await content?.ingestBytes(bytes, descriptor);

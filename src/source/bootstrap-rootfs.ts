@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { BuildError, bytePathOf } from "../core/index.ts";
+import { BuildError, bytePathOf, defined } from "../core/index.ts";
 import type { NewEntry } from "../layer/index.ts";
 import { openLayerWriter } from "../layer/tar/index.ts";
 import { runTool, type ToolOptions } from "./bootstrap-process.ts";
@@ -65,7 +65,7 @@ async function withRetries<T>(signal: AbortSignal | undefined, work: () => Promi
       return await work();
     } catch (error) {
       if (attempt === attempts || !(error instanceof BuildError) || error.code !== "unavailable") throw error;
-      await sleep(pauseBetween, undefined, signal === undefined ? {} : { signal });
+      await sleep(pauseBetween, undefined, defined({ signal }));
     }
   }
 }

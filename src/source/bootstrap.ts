@@ -92,7 +92,7 @@ async function layerOf(
   const known = isDigest(noted) ? layers.byDiffId(noted) : undefined;
   if (known !== undefined) return known;
   const blob = await content.ingest(createReadStream(file) as Bytes, {}, signal);
-  const layer = await layers.fromTar(blob, signal === undefined ? {} : { signal });
+  const layer = await layers.fromTar(blob, defined({ signal }));
   replaceFile(note, blob.digest);
   return layer;
 }

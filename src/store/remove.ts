@@ -1,4 +1,4 @@
-import { BuildError, type Digest, familiarReference, hexOf, parseReference } from "../core/index.ts";
+import { BuildError, type Digest, defined, familiarReference, hexOf, parseReference } from "../core/index.ts";
 import type { ImageRecord } from "../names/index.ts";
 import { isContainerRunning, neededByContainers } from "./containers.ts";
 import type { Store } from "./open.ts";
@@ -32,7 +32,7 @@ export async function removeImage(
   if (untagged.length === all.length)
     refuseUsed(store, text, image.id, { byName, force: options.force === true });
   for (const record of untagged) await store.names.remove(record);
-  const signal = options.signal === undefined ? {} : { signal: options.signal };
+  const signal = defined({ signal: options.signal });
   const freed = await prune(store, { cache: "none", untagged: false, ...signal });
   return { untagged, freed };
 }

@@ -1,4 +1,11 @@
-import { BuildError, type Platform, parsePlatforms, replaceFile, toBuildError } from "../../core/index.ts";
+import {
+  BuildError,
+  defined,
+  type Platform,
+  parsePlatforms,
+  replaceFile,
+  toBuildError,
+} from "../../core/index.ts";
 import { openStore, type Store } from "../../store/index.ts";
 import type { Call, Flag } from "../command.ts";
 
@@ -13,7 +20,7 @@ export const rootFlag: Flag = {
 /** The store that the call is about. */
 export function storeOf(call: Call): Store {
   const root = call.get("root");
-  return openStore(root === undefined ? {} : { root });
+  return openStore(defined({ root }));
 }
 
 /** `K=V` flags as a map, the last one of a name wins. `alone` gives the value of a lone `K`, or leaves it out. */

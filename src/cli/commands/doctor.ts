@@ -1,7 +1,7 @@
 import { statfsSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
 import { dirname } from "node:path";
-import { parsePlatform, toBuildError } from "../../core/index.ts";
+import { defined, parsePlatform, toBuildError } from "../../core/index.ts";
 import { diagnose, emulationOf, findTool } from "../../executor/index.ts";
 import { storeRoot } from "../../store/index.ts";
 import type { Call, Command } from "../command.ts";
@@ -41,7 +41,7 @@ function machine(): Line {
 
 function store(call: Call): Line {
   const root = call.get("root");
-  const path = storeRoot(root === undefined ? {} : { root });
+  const path = storeRoot(defined({ root }));
   const { bavail, bsize } = statfsSync(existingAncestor(path));
   return { grade: "ok", subject: "store", text: `${path}, ${formatSize(bavail * bsize, 3)} free` };
 }
@@ -60,7 +60,7 @@ function existingAncestor(path: string): string {
 /** Everything that RUN needs, each by itself. */
 async function sandbox(call: Call): Promise<Line[]> {
   const root = call.get("root");
-  const stateDir = existingAncestor(storeRoot(root === undefined ? {} : { root }));
+  const stateDir = existingAncestor(storeRoot(defined({ root })));
   const lines: Line[] = [];
   for (const { subject, check } of diagnose(stateDir)) {
     try {

@@ -1,5 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { BuildError, basicAuthorization, foreignText, shownUrl, toBuildError } from "../../core/index.ts";
+import {
+  BuildError,
+  basicAuthorization,
+  defined,
+  foreignText,
+  shownUrl,
+  toBuildError,
+} from "../../core/index.ts";
 import { discard, type HttpResponse, type Transport } from "../../registry/index.ts";
 
 const redirects = new Set([301, 302, 303, 307, 308]);
@@ -35,11 +42,7 @@ export async function get(transport: Transport, request: GetRequest): Promise<Ht
       if (error instanceof BuildError) throw error;
       if (last || !isPassing(error)) throw lineError(request.url, error);
     }
-    await sleep(
-      250 * 2 ** (attempt - 1),
-      undefined,
-      request.signal === undefined ? {} : { signal: request.signal },
-    );
+    await sleep(250 * 2 ** (attempt - 1), undefined, defined({ signal: request.signal }));
   }
 }
 
