@@ -11,7 +11,7 @@ import {
   shownUrl,
 } from "../core/index.ts";
 import { maxFileSize } from "../dockerfile/index.ts";
-import { type CopyAction, fileVertex, gitSource, httpSource, type LlbEdge } from "../llb/index.ts";
+import { fileVertex, gitSource, httpSource, type LlbEdge, plainCopy } from "../llb/index.ts";
 import { type Lent, snapshotOf } from "../ops/index.ts";
 import type { Snapshot } from "../snapshot/index.ts";
 import { isDirectory, openContext, readDockerfile, readIgnore } from "./context.ts";
@@ -161,24 +161,7 @@ async function remoteFiles(
 
 /** An archive as its files. */
 function unpacked(source: LlbEdge, filename: string): LlbEdge {
-  const action: CopyAction = {
-    kind: "copy",
-    src: `/${filename}`,
-    dest: "/",
-    mode: -1,
-    modeStr: "",
-    timestamp: -1n,
-    followSymlink: false,
-    dirCopyContents: false,
-    attemptUnpack: true,
-    createDestPath: false,
-    allowWildcard: false,
-    allowEmptyWildcard: false,
-    alwaysReplaceExistingDestPaths: false,
-    includePatterns: [],
-    excludePatterns: [],
-    requiredPaths: [],
-  };
+  const action = { ...plainCopy, src: `/${filename}`, attemptUnpack: true, createDestPath: false };
   return fileVertex(undefined, [{ source, action }], { name: "[internal] unpack remote build context" });
 }
 

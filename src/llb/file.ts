@@ -19,6 +19,26 @@ export interface OwnerRequest {
 
 type WithOwner<T extends { owner?: ChownOpt }> = Omit<T, "owner"> & { readonly owner?: OwnerRequest };
 
+/** A copy that is nothing but one; what it copies, and whatever is special about it, is put in place of these. */
+export const plainCopy = {
+  kind: "copy",
+  src: "/",
+  dest: "/",
+  mode: -1,
+  modeStr: "",
+  followSymlink: false,
+  dirCopyContents: false,
+  attemptUnpack: false,
+  createDestPath: true,
+  allowWildcard: false,
+  allowEmptyWildcard: false,
+  timestamp: -1n,
+  includePatterns: [],
+  excludePatterns: [],
+  alwaysReplaceExistingDestPaths: false,
+  requiredPaths: [],
+} as const satisfies CopyAction;
+
 /** What to do to the files of the base; `copy` names where it copies from, `undefined` being empty. */
 export type FileRequest =
   | { readonly action: WithOwner<CopyAction>; readonly source: LlbEdge | undefined }

@@ -56,6 +56,19 @@ test("times do not count, content, mode and names do", async () => {
   }
 });
 
+test("the order in which an action has its members does not count", async () => {
+  using fixture = openFixture();
+  const action = copyAction("/", "/app", { owner: { user: { kind: "id", id: 1 } } });
+  const reversed = Object.fromEntries(Object.entries(action).reverse()) as unknown as typeof action;
+  const refs = [await fixture.scan(fixture.tree("ctx", { a: "1" }))];
+  const [one, two] = [
+    await contentKey(fixture, chain(1, action), refs, [undefined]),
+    await contentKey(fixture, chain(1, reversed), refs, [undefined]),
+  ];
+  assert.notEqual(one, undefined);
+  assert.equal(one, two);
+});
+
 test("only what is selected counts", async () => {
   const files = { a: "1", "d/b": "2", "d/c.md": "3" };
   const outside = await keysAround(files, "d", (root) => writeFileSync(join(root, "a"), "x"));

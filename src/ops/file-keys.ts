@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { bytePathOf, type Digest, digestOfFields, nameOf } from "../core/index.ts";
+import { bytePathOf, type Digest, digestOfFields, goText, nameOf } from "../core/index.ts";
 import type { CopyAction, FileAction, FileOp } from "../llb/index.ts";
 import { hasWildcards, type LocalTree, rowFinder, type SelectionDigest } from "../source/index.ts";
 import { followSource, sourcesOf } from "./file-copy.ts";
@@ -36,11 +36,13 @@ function actionText({ input, secondaryInput, output }: FileAction, body: FileAct
   return textOfFields([input, secondaryInput, output, body]);
 }
 
+/** Whoever makes an action puts its members in an order of their own, which says nothing. */
 function textOfFields(fields: readonly unknown[]): string {
   return JSON.stringify(fields, (_key, value: unknown) => {
     if (typeof value === "bigint") return String(value);
     if (value instanceof Uint8Array) return createHash("sha256").update(value).digest("hex");
-    return value;
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+    return goText.sortedMap(value as Readonly<Record<string, unknown>>);
   });
 }
 

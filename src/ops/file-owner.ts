@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { BuildError, fsPath } from "../core/index.ts";
-import type { ChownOpt, UserOpt } from "../llb/index.ts";
+import type { ChownOpt, FileActionBody, UserOpt } from "../llb/index.ts";
 import { type Node, resolvePath, shown, type Tree } from "./file-tree.ts";
 
 export interface Owner {
@@ -8,15 +8,12 @@ export interface Owner {
   readonly gid: number;
 }
 
-/** Reads a small file of a tree (passwd, group). */
-export type ReadSmallFile = (node: Node) => Uint8Array;
-
-export const readNode: ReadSmallFile = ({ content }) => {
-  if (content?.kind === "layer") return content.view.read(content.path);
-  if (content?.kind === "host") return readFileSync(fsPath(content.path));
-  if (content?.kind === "bytes") return content.bytes;
-  return new Uint8Array(0);
-};
+/** Inputs, as `FileAction.input` counts them, in which an action looks up the names of owners. */
+export function namedInputs(action: FileActionBody): number[] {
+  if (action.kind === "rm") return [];
+  const { user, group } = action.owner ?? {};
+  return [user, group].flatMap((option) => (option?.kind === "name" ? [option.input] : []));
+}
 
 const maxUserFile = 10 << 20;
 
@@ -28,7 +25,6 @@ const maxUserFile = 10 << 20;
 export function resolveOwner(
   owner: ChownOpt | undefined,
   treeOf: (input: number) => Tree,
-  read: ReadSmallFile,
   onUnknown: (name: string, file: string) => void,
 ): Owner | undefined {
   if (owner === undefined) return undefined;
@@ -41,7 +37,7 @@ export function resolveOwner(
           hint: "an empty stage (FROM scratch) knows no names: use numeric ids",
         },
       );
-    const line = findLine(treeOf(option.input), file, option.name, read);
+    const line = findLine(treeOf(option.input), file, option.name);
     if (line === undefined) onUnknown(option.name, `/${file}`);
     return line;
   };
@@ -69,7 +65,7 @@ function numberOf(field: string | undefined): number {
 }
 
 /** Fields of the line for `name`; `undefined` when there is none. */
-function findLine(tree: Tree, file: string, name: string, read: ReadSmallFile): string[] | undefined {
+function findLine(tree: Tree, file: string, name: string): string[] | undefined {
   const path = resolvePath(tree, file, { last: "follow" });
   const node = tree.lookup(path);
   if (node === undefined) return undefined;
@@ -77,9 +73,15 @@ function findLine(tree: Tree, file: string, name: string, read: ReadSmallFile): 
     throw new BuildError("failed-precondition", `${shown(path)} is not a regular file`);
   if (node.size > maxUserFile)
     throw new BuildError("failed-precondition", `${shown(path)} exceeds ${maxUserFile} bytes`);
-  for (const line of Buffer.from(read(node)).toString("utf8").split("\n")) {
+  for (const line of Buffer.from(contentOf(node)).toString("utf8").split("\n")) {
     const fields = line.trim().split(":");
     if (fields[0] === name) return fields;
   }
   return undefined;
+}
+
+function contentOf({ content }: Node): Uint8Array {
+  if (content?.kind === "layer") return content.view.read(content.path);
+  if (content?.kind === "host") return readFileSync(fsPath(content.path));
+  return content?.kind === "bytes" ? content.bytes : new Uint8Array(0);
 }

@@ -1,13 +1,13 @@
 import { closeSync, openSync, rmSync } from "node:fs";
 import { BuildError, type BytePath, fsPath, joinPath } from "../core/index.ts";
 import type { PackedLayer } from "../layer/index.ts";
-import type { CopyAction, FileAction } from "../llb/index.ts";
+import type { CopyAction, FileAction, FileActionBody, RmAction } from "../llb/index.ts";
 import { mkdir, mkfile, rm, symlink } from "./file-actions.ts";
 import { type Archive, openArchive, type Temporary } from "./file-archive.ts";
 import { copy, sourcesOf } from "./file-copy.ts";
 import { type FileInput, openInput } from "./file-inputs.ts";
 import { withExplanation } from "./file-missing.ts";
-import { type Owner, readNode, resolveOwner } from "./file-owner.ts";
+import { namedInputs, type Owner, resolveOwner } from "./file-owner.ts";
 import { type DigestLog, digestLog, packStaging, type ReadFiles } from "./file-pack.ts";
 import { type AheadFiles, openReadAhead, type ReadAhead } from "./file-read-ahead.ts";
 import { type Staging, stageOver } from "./file-staging.ts";
@@ -133,13 +133,11 @@ async function startOf(session: Session, action: FileAction, above: readonly num
 
 /** Whether a result is needed again, so that the action that changes it must leave it alone. */
 function isShared({ actions, inputs }: FileRun, index: number): boolean {
-  const uses = actions.flatMap(({ input, secondaryInput, action }) => {
-    const owner = action.kind === "rm" ? undefined : action.owner;
-    const names = [owner?.user, owner?.group].flatMap((option) =>
-      option?.kind === "name" ? [option.input] : [],
-    );
-    return [input, secondaryInput, ...names];
-  });
+  const uses = actions.flatMap(({ input, secondaryInput, action }) => [
+    input,
+    secondaryInput,
+    ...namedInputs(action),
+  ]);
   const isOutput = actions[index - inputs.length]!.output >= 0;
   return isOutput || uses.filter((use) => use === index).length > 1;
 }
@@ -158,7 +156,7 @@ async function perform(
   above: readonly number[],
 ): Promise<void> {
   if (action.kind === "rm") return rm(staging, action);
-  const owner = await ownerOf(session, action.owner, above);
+  const owner = await ownerOf(session, action, above);
   if (action.kind === "mkdir") return mkdir(staging, action, owner);
   if (action.kind === "mkfile") return mkfile(staging, action, owner);
   if (action.kind === "symlink") return symlink(staging, action, owner);
@@ -174,17 +172,14 @@ async function perform(
 
 async function ownerOf(
   session: Session,
-  owner: CopyAction["owner"],
+  action: Exclude<FileActionBody, RmAction>,
   above: readonly number[],
 ): Promise<Owner | undefined> {
-  if (owner === undefined) return undefined;
   const trees = new Map<number, Tree>();
-  for (const option of [owner.user, owner.group])
-    if (option?.kind === "name") trees.set(option.input, await treeAt(session, option.input, above));
+  for (const input of namedInputs(action)) trees.set(input, await treeAt(session, input, above));
   return resolveOwner(
-    owner,
+    action.owner,
     (input) => trees.get(input)!,
-    readNode,
     (name, file) => {
       session.warnings.add(`${name} is not in ${file} of the image: the files are owned by root`);
     },

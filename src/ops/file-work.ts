@@ -1,12 +1,12 @@
 import { BuildError, type BytePath, type Digest, runInWorker, workerFile } from "../core/index.ts";
 import type { LayerStore } from "../layer/index.ts";
-import type { ChownOpt, CopyAction, FileOp } from "../llb/index.ts";
+import type { CopyAction, FileOp } from "../llb/index.ts";
 import type { LayerId, LayerSource } from "../snapshot/index.ts";
 import type { Ingredient, JobContext } from "../solver/index.ts";
 import type { SelectionDigest } from "../source/index.ts";
 import { type FileInput, openInput } from "./file-inputs.ts";
 import { digestLocalSelection, digestSelection, type SelectionTask, selections } from "./file-keys.ts";
-import { readNode, resolveOwner } from "./file-owner.ts";
+import { namedInputs, resolveOwner } from "./file-owner.ts";
 import type { Ref } from "./ref.ts";
 
 /** A layer that a file op made, with what the base it was made for answered where the op looked. JSON. */
@@ -99,30 +99,19 @@ export async function ownerIds(work: Work, wanted: (input: number) => boolean): 
   const { op, inputs } = work;
   const found: Ingredient[] = [];
   for (const [i, { action }] of op.actions.entries()) {
-    const owner = action.kind === "rm" ? undefined : action.owner;
-    const inputsOfNames = namedInputs(owner);
-    if (
-      inputsOfNames.length === 0 ||
-      !inputsOfNames.some((input) => inputs[input] !== undefined && wanted(input))
-    )
-      continue;
+    const named = namedInputs(action).filter((input) => inputs[input] !== undefined);
+    if (action.kind === "rm" || !named.some(wanted)) continue;
     const trees = new Map<number, FileInput>();
-    for (const input of inputsOfNames)
-      if (inputs[input] !== undefined) trees.set(input, await inputOf(work, input));
+    for (const input of named) trees.set(input, await inputOf(work, input));
     const empty: FileInput = { kind: "layers", name: "", sources: [] };
     const ids = resolveOwner(
-      owner,
+      action.owner,
       (input) => openInput(trees.get(input) ?? empty),
-      readNode,
       () => {},
     );
     found.push({ name: `owner ${i}`, value: `${ids?.uid}:${ids?.gid}` });
   }
   return found;
-}
-
-function namedInputs(owner: ChownOpt | undefined): number[] {
-  return [owner?.user, owner?.group].flatMap((option) => (option?.kind === "name" ? [option.input] : []));
 }
 
 export async function inputOf({ dependencies, names, inputs }: Work, index: number): Promise<FileInput> {

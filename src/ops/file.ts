@@ -1,5 +1,5 @@
 import { type Digest, digestOfFields, runInWorker } from "../core/index.ts";
-import type { CopyAction, FileOp, LlbVertex } from "../llb/index.ts";
+import { type CopyAction, type FileOp, type LlbVertex, plainCopy } from "../llb/index.ts";
 import type { CacheKey, Ingredient, Op } from "../solver/index.ts";
 import type { SelectionDigest } from "../source/index.ts";
 import { type Ahead, discardAhead, discardFiles, fileRun, packAhead } from "./file-ahead.ts";
@@ -111,24 +111,7 @@ async function wholeTrees({ inputs, context }: Work, primary: ReadonlySet<number
   return found;
 }
 
-const everything = {
-  kind: "copy",
-  src: "/",
-  dest: "/",
-  mode: -1,
-  modeStr: "",
-  followSymlink: false,
-  dirCopyContents: true,
-  attemptUnpack: false,
-  createDestPath: true,
-  allowWildcard: false,
-  allowEmptyWildcard: false,
-  timestamp: -1n,
-  includePatterns: [],
-  excludePatterns: [],
-  requiredPaths: [],
-  alwaysReplaceExistingDestPaths: false,
-} as const;
+const everything = { ...plainCopy, dirCopyContents: true };
 
 async function execute(work: Work, ahead: Ahead | undefined): Promise<readonly Ref[]> {
   const { dependencies, inputs, context } = work;

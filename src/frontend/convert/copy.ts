@@ -8,6 +8,7 @@ import {
   mergeEdges,
   type OwnerRequest,
   parseOwner,
+  plainCopy,
   type VertexOptions,
 } from "../../llb/index.ts";
 import { absolutePath, cleanKeepingSlash, cleanPath, joinPath } from "../paths.ts";
@@ -125,28 +126,14 @@ function requestsOf(state: StageState, request: CopyRequest, options: VertexOpti
     if (remote === undefined)
       return { source: request.from.edge, action: localCopy(source, request, common) };
     const { edge, path, unpack } = remote;
-    return { source: edge, action: { ...copyDefaults, ...common, src: path, attemptUnpack: unpack } };
+    return { source: edge, action: { ...plainCopy, ...common, src: path, attemptUnpack: unpack } };
   });
   const fromContents = request.contents.map(({ path, data }) => ({
     source: inlineFile(path, data, 0o644),
-    action: { ...copyDefaults, ...common, src: joinPath("/", path) },
+    action: { ...plainCopy, ...common, src: joinPath("/", path) },
   }));
   return [...fromFiles, ...fromContents];
 }
-
-const copyDefaults = {
-  kind: "copy",
-  followSymlink: false,
-  dirCopyContents: false,
-  attemptUnpack: false,
-  createDestPath: true,
-  allowWildcard: false,
-  allowEmptyWildcard: false,
-  timestamp: -1n,
-  includePatterns: [],
-  alwaysReplaceExistingDestPaths: false,
-  requiredPaths: [],
-} as const;
 
 type Common = Pick<CopyAction, "dest" | "mode" | "modeStr" | "excludePatterns"> & {
   readonly owner?: OwnerRequest;
@@ -155,7 +142,7 @@ type Common = Pick<CopyAction, "dest" | "mode" | "modeStr" | "excludePatterns"> 
 function localCopy(source: string, request: CopyRequest, common: Common) {
   const { root, pattern } = request.parents ? splitPivot(source) : { root: source, pattern: undefined };
   return {
-    ...copyDefaults,
+    ...plainCopy,
     ...common,
     src: cleanPath(absolutePath("/", root, false)),
     followSymlink: true,

@@ -6,13 +6,14 @@ import { dirname, join } from "node:path";
 import { openContentStore } from "../../content/index.ts";
 import type { BytePath, Digest } from "../../core/index.ts";
 import { openLayerStore } from "../../layer/index.ts";
-import type {
-  CopyAction,
-  FileAction,
-  FileActionBody,
-  FileOp,
-  MkdirAction,
-  MkfileAction,
+import {
+  type CopyAction,
+  type FileAction,
+  type FileActionBody,
+  type FileOp,
+  type MkdirAction,
+  type MkfileAction,
+  plainCopy,
 } from "../../llb/index.ts";
 import type { Rootfs, Snapshot } from "../../snapshot/index.ts";
 import type { JobContext } from "../../solver/index.ts";
@@ -99,25 +100,8 @@ function writeEntry(path: string, content: string | { link: string } | null): vo
 
 /** What the Dockerfile frontend asks for in a `COPY`. */
 export function copyAction(src: string, dest: string, changes: Partial<CopyAction> = {}): CopyAction {
-  return {
-    kind: "copy",
-    src,
-    dest,
-    mode: -1,
-    followSymlink: true,
-    dirCopyContents: true,
-    attemptUnpack: false,
-    createDestPath: true,
-    allowWildcard: true,
-    allowEmptyWildcard: true,
-    timestamp: -1n,
-    includePatterns: [],
-    excludePatterns: [],
-    alwaysReplaceExistingDestPaths: false,
-    modeStr: "",
-    requiredPaths: [],
-    ...changes,
-  };
+  const asked = { followSymlink: true, dirCopyContents: true, allowWildcard: true, allowEmptyWildcard: true };
+  return { ...plainCopy, src, dest, ...asked, ...changes };
 }
 
 /** A chain of actions on input 0 (or on nothing), sources from the last input; one output. */
