@@ -68,9 +68,7 @@ export function plainDisplay(out: Terminal): Display {
       if (event.kind === "status") showStatus(state, event.id);
       if (event.kind === "vertex") finish(state);
     },
-    end() {
-      if (current !== undefined) out.write("\n");
-    },
+    end() {},
   };
 }
 

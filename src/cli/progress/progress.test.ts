@@ -106,7 +106,6 @@ test("plain: numbered steps, whole lines with their time, what happened at the e
 #2 [2/3] RUN make
 #2 2.000 no line end
 #2 ERROR: exit code: 1
-
 `,
   );
 });
