@@ -88,6 +88,43 @@ describe("containers", { skip: isRoot ? false : "needs root" }, () => {
     assert.match(never.stderr, /^ERROR: no image "nosuch" in the store, and --pull=never/);
   });
 
+  test("--read-only leaves only mounts to be written, --cap-drop and --cap-add decide what root may do", async () => {
+    const write =
+      "echo a > /tmp/a && echo tmp; echo b > /b && echo root; cat /proc/mounts | grep -c ' / overlay ro'";
+    const limited = await run([
+      "run",
+      "--rm",
+      "--read-only",
+      "--tmpfs",
+      "/tmp",
+      "busybox",
+      "sh",
+      "-c",
+      write,
+    ]);
+    assert.equal(limited.stdout, "tmp\n1\n");
+    assert.match(limited.stderr, /Read-only file system/);
+    const own = (...flags: string[]) =>
+      ok([
+        "run",
+        "--rm",
+        ...flags,
+        "busybox",
+        "sh",
+        "-c",
+        "chown 1:1 /etc/passwd && stat -c %u /etc/passwd; true",
+      ]);
+    assert.equal((await own()).stdout, "1\n");
+    assert.equal((await own("--cap-drop=CHOWN")).stdout, "");
+    assert.equal((await own("--cap-drop", "all")).stdout, "");
+    assert.equal((await own("--cap-drop=ALL", "--cap-add", "cap_chown")).stdout, "1\n");
+    const more = await run(["run", "--cap-add", "SYS_ADMIN", "busybox", "true"]);
+    assert.match(more.stderr, /^ERROR: --cap-add CAP_SYS_ADMIN: more than Docker's default capabilities/);
+    const wrong = await run(["run", "--cap-drop", "CHWON", "busybox", "true"]);
+    assert.match(wrong.stderr, /^ERROR: unknown capability: "CHWON"\nHint: did you mean CHOWN\?/);
+    assert.deepEqual([more.code, wrong.code], [125, 125]);
+  });
+
   test("--env-file is for the container, and not for the Node that reads it", async () => {
     const [file, missing] = [join(sandbox.directory, "env"), join(sandbox.directory, "no-env")];
     writeFileSync(file, "A=1\nNODE_OPTIONS=--no-such-option\nSTAGEWRIGHT_ROOT=/dev/null\n");

@@ -94,7 +94,7 @@ test("every flag of docker run is carried out or refused with a reason, each nam
   assert.match(refusal("--cpus", "2"), /^--cpus is not supported: containers have no limits/);
   assert.match(refusal("-m", "1g"), /^--memory is not supported: /);
   assert.match(refusal("--dns=192.0.2.1"), /^--dns is not supported: the name servers are the machine's/);
-  assert.match(refusal("--read-only"), /^--read-only is not supported: /);
+  assert.match(refusal("--security-opt=x"), /^--security-opt is not supported: /);
   assert.equal(refusal("--no-healthcheck", "--restart=no", "--privileged=false"), "accepted");
   const docker = [
     ...[

@@ -38,6 +38,8 @@ export interface ContainerOptions {
   readonly volumes?: readonly Volume[];
   readonly tmpfs?: readonly Tmpfs[];
   readonly ulimits?: NonNullable<Container["ulimits"]>;
+  readonly capabilities?: NonNullable<Container["capabilities"]>;
+  readonly readonlyRoot?: boolean;
   readonly labels?: Readonly<Record<string, string>>;
   readonly interactive?: boolean;
   readonly tty?: boolean;
@@ -82,6 +84,7 @@ export async function createContainer(
     volumes: [...(options.volumes ?? []).map(prepareVolume), ...init],
     tmpfs: options.tmpfs ?? [],
     ulimits: options.ulimits ?? [],
+    ...defined({ capabilities: options.capabilities, readonlyRoot: options.readonlyRoot }),
     labels: { ...config.Labels, ...options.labels },
     tty: options.tty === true,
     interactive: options.interactive === true,

@@ -21,6 +21,7 @@ export function inspectContainer(container: Container, state: ContainerState): o
       NetworkMode: network === "isolated" ? "bridge" : network,
       PortBindings: portBindings(container.ports),
       AutoRemove: container.autoRemove,
+      ReadonlyRootfs: container.readonlyRoot === true,
       Tmpfs: Object.fromEntries((container.tmpfs ?? []).map((tmpfs) => [tmpfs.target, tmpfsOptions(tmpfs)])),
       Ulimits: (container.ulimits ?? []).map(({ name, soft, hard }) => ({
         Name: name,

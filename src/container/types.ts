@@ -32,6 +32,8 @@ export interface Container {
   /** Memory mounted in it. */
   readonly tmpfs?: readonly Tmpfs[];
   readonly ulimits?: NonNullable<ProcessSpec["ulimits"]>;
+  readonly capabilities?: NonNullable<ProcessSpec["capabilities"]>;
+  readonly readonlyRoot?: boolean;
   readonly labels: Readonly<Record<string, string>>;
   readonly tty: boolean;
   /** Whether its stdin is open. */

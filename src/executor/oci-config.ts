@@ -28,6 +28,8 @@ export interface ConfigInput {
   readonly terminal: TerminalSize | undefined;
   /** Every capability and device, nothing of /proc and /sys hidden. */
   readonly insecure: boolean;
+  readonly capabilities?: readonly string[];
+  readonly readonlyRoot: boolean;
   /** A path is that of a network namespace. */
   readonly network: "host" | "none" | { readonly path: string };
   /** Beside those that every step has. */
@@ -69,11 +71,11 @@ export function ociConfig(input: ConfigInput): Record<string, unknown> {
       args: input.args,
       env: completeEnv(input.env, input.user.home),
       cwd: input.cwd,
-      capabilities: capabilitySets(insecure),
+      capabilities: capabilitySets(insecure, input.capabilities),
       noNewPrivileges: false,
       ...(input.rlimits.length > 0 ? { rlimits: input.rlimits } : {}),
     },
-    root: { path: input.rootfs, readonly: false },
+    root: { path: input.rootfs, readonly: input.readonlyRoot },
     hostname: input.hostname,
     mounts: lastOfEach([...systemMounts(input), ...input.mounts]),
     linux: {

@@ -1,4 +1,5 @@
 import { readdirSync } from "node:fs";
+import { BuildError, nearest } from "../core/index.ts";
 import { effectiveCapabilities } from "../stacking/index.ts";
 
 /** Docker's default capabilities. */
@@ -50,15 +51,47 @@ const names = [
  * The `process.capabilities` of a sandboxed step, or of one that is to have every capability of this process: an ordinary
  * user's are those of the user namespace.
  */
-export function capabilitySets(insecure: boolean): Record<string, readonly string[]> {
-  if (!insecure)
-    return {
-      bounding: defaultCapabilities,
-      effective: defaultCapabilities,
-      permitted: defaultCapabilities,
-    };
+export function capabilitySets(
+  insecure: boolean,
+  kept: readonly string[] = defaultCapabilities,
+): Record<string, readonly string[]> {
+  if (!insecure) return { bounding: kept, effective: kept, permitted: kept };
   const all = isRoot() ? ownCapabilities() : names.map((name) => `CAP_${name}`);
   return { bounding: all, effective: all, permitted: all, inheritable: all, ambient: all };
+}
+
+/**
+ * What is left of Docker's default capabilities, by the names that `docker run --cap-drop` and `--cap-add` take. Throws
+ * `unimplemented` for what would be more, `invalid-argument` for what is no capability.
+ */
+export function capabilitiesLeft(drop: readonly string[], add: readonly string[]): readonly string[] {
+  const [dropped, added] = [drop.map(capabilityName), add.map(capabilityName)];
+  const more = added.find((name) => !defaultCapabilities.includes(name));
+  if (more !== undefined)
+    throw new BuildError(
+      "unimplemented",
+      `--cap-add ${more}: more than Docker's default capabilities is not supported`,
+      {
+        hint: `they are ${defaultCapabilities.map((name) => name.slice("CAP_".length)).join(", ")}`,
+      },
+    );
+  const left = dropped.includes(everything)
+    ? []
+    : defaultCapabilities.filter((name) => !dropped.includes(name));
+  return defaultCapabilities.filter((name) => left.includes(name) || added.includes(name));
+}
+
+const everything = "ALL";
+
+/** `CAP_CHOWN` for `chown` and `CAP_CHOWN`. */
+function capabilityName(text: string): string {
+  const name = text.toUpperCase().replace(/^CAP_/, "");
+  if (name === everything) return name;
+  if (names.includes(name)) return `CAP_${name}`;
+  const near = nearest(name, names);
+  throw new BuildError("invalid-argument", `unknown capability: ${JSON.stringify(text)}`, {
+    hint: near === undefined ? undefined : `did you mean ${near}?`,
+  });
 }
 
 function isRoot(): boolean {

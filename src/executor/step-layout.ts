@@ -60,6 +60,8 @@ export function layOutStep(plan: StepPlan): Uint8Array {
     hostname,
     terminal: plan.terminal,
     insecure: process.insecure === true,
+    ...defined({ capabilities: process.capabilities }),
+    readonlyRoot: process.readonlyRoot === true,
     network: isolated ? { path: inside(namespaceFile) } : process.network === "none" ? "none" : "host",
     mounts: extra.map((mount) => mount.oci),
     rlimits: plan.rlimits,

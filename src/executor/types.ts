@@ -18,6 +18,10 @@ export interface ProcessSpec {
   readonly ports?: readonly PublishedPort[];
   /** Without the sandbox's limits: every capability of this process, its devices, no filter of system calls. */
   readonly insecure?: boolean;
+  /** What it is left with of Docker's default capabilities (`CAP_CHOWN`); all of them when left out. */
+  readonly capabilities?: readonly string[];
+  /** Whether nothing but its mounts can be written to. */
+  readonly readonlyRoot?: boolean;
   /** Control group that the process's own is made in. */
   readonly cgroupParent?: string;
   readonly hostname?: string;

@@ -17,7 +17,7 @@ const reasons: Readonly<Record<string, readonly string[]>> = {
     ...["device-write-bps", "device-write-iops", "oom-kill-disable", "oom-score-adj", "cgroup-parent"],
   ],
   [later]: [
-    ...["read-only", "cap-add", "cap-drop", "security-opt", "group-add", "sysctl", "annotation"],
+    ...["security-opt", "group-add", "sysctl", "annotation"],
     ...["label-file", "device", "device-cgroup-rule", "gpus"],
   ],
   [health]: [
@@ -35,7 +35,7 @@ const reasons: Readonly<Record<string, readonly string[]>> = {
   "there is no Docker to be reached": ["use-api-socket"],
 };
 
-const switches: ReadonlySet<string> = new Set(["oom-kill-disable", "read-only", "use-api-socket"]);
+const switches: ReadonlySet<string> = new Set(["oom-kill-disable", "use-api-socket"]);
 const letters: Readonly<Record<string, string>> = { memory: "m", "cpu-shares": "c", attach: "a" };
 
 /** What users of `docker run` know, and this program does not carry out. */

@@ -7,6 +7,7 @@ import {
   type Volume,
 } from "../../container/index.ts";
 import { BuildError, readFileWithin, toBuildError } from "../../core/index.ts";
+import { capabilitiesLeft } from "../../executor/index.ts";
 import type { Call, Flag } from "../command.ts";
 import { rootFlag } from "./common.ts";
 import { refusedContainerFlags } from "./container-flags-refused.ts";
@@ -41,6 +42,19 @@ export const containerFlags: readonly Flag[] = [
     help: "memory mounted in the container: /tmp or /tmp:size=64m",
   },
   { name: "shm-size", value: "SIZE", help: "size of /dev/shm (default: 64m)" },
+  { name: "read-only", help: "let the container write to nothing but its mounts" },
+  {
+    name: "cap-drop",
+    value: "NAME",
+    many: true,
+    help: "take a capability away, or ALL of them",
+  },
+  {
+    name: "cap-add",
+    value: "NAME",
+    many: true,
+    help: "leave it a capability of Docker's default set after all",
+  },
   { name: "ulimit", value: "NAME=SOFT[:HARD]", many: true, help: "resource limit" },
   { name: "entrypoint", value: "PROGRAM", help: "instead of the image's ENTRYPOINT" },
   { name: "interactive", short: "i", help: "keep standard input open" },
@@ -106,6 +120,8 @@ export function containerOptions(call: Call): Omit<ContainerOptions, "command"> 
     expose: call.all("expose").flatMap(exposedPorts),
     tmpfs: [...call.all("tmpfs").map((text) => parseTmpfs(text)), ...sharedMemoryOption(call)],
     ulimits: ulimitsOf(call.all("ulimit")),
+    readonlyRoot: call.is("read-only"),
+    ...capabilitiesOption(call),
     volumes: [...call.all("volume").map((text) => parseVolume(text)), ...call.all("mount").map(parseMount)],
     ports: call.all("publish").flatMap(parsePublished),
     publishAll: call.is("publish-all"),
@@ -127,6 +143,11 @@ function exposedPorts(text: string): string[] {
 function sharedMemoryOption(call: Call): NonNullable<ContainerOptions["tmpfs"]> {
   const text = call.get("shm-size");
   return text === undefined ? [] : [{ target: "/dev/shm", sizeBytes: sharedMemory(text) }];
+}
+
+function capabilitiesOption(call: Call): Partial<ContainerOptions> {
+  const [drop, add] = [call.all("cap-drop"), call.all("cap-add")];
+  return drop.length + add.length === 0 ? {} : { capabilities: capabilitiesLeft(drop, add) };
 }
 
 function timeoutOption(call: Call): Partial<ContainerOptions> {
