@@ -176,6 +176,24 @@ test("tty: where room is short, what runs stays and what is over goes", () => {
   assert.deepEqual(names, ["Building", "slow", "step 28", "step 29", "step 30"]);
 });
 
+test("tty: where several steps print, each is shown, with as much of its output as there is room for", () => {
+  const state = createBuildState(() => at(0));
+  for (const name of ["one", "two", "three"]) {
+    const digest = digestOf(name);
+    state.apply({ kind: "vertex", digest, name, inputs: [], started: at(0) });
+    state.apply(log(digest, "a\nb\nc\nd\ne\nf\ng\n", 1));
+  }
+  const shown = (rows: number) =>
+    frame(state.vertices, { begin: at(0), time: at(2), columns: 40, rows, final: false, color: false })
+      .slice(1)
+      .map((line) => line.replace(/^ => (=> # )?/, "").replace(/ .*/, ""));
+  assert.equal(shown(30).length, 3 * 7);
+  assert.deepEqual(shown(14), ["one", "e", "f", "g", "two", "e", "f", "g", "three", "e", "f", "g"]);
+  assert.deepEqual(shown(7), ["one", "g", "two", "g", "three", "g"]);
+  assert.deepEqual(shown(5), ["one", "two", "three"]);
+  assert.deepEqual(shown(3), ["two", "three"]);
+});
+
 test("sizes round up to the next unit", () => {
   assert.deepEqual(
     [0, 999, 999_999, 1_000_000, 5_129_999].map((size) => formatSize(size, 3)),

@@ -4,7 +4,8 @@ import { fit, formatProgress, printable, seconds } from "./format.ts";
 import { createBuildState, lastOverwrite, type VertexState } from "./state.ts";
 
 const frameTime = 100;
-const tailLines = 6;
+/** How many lines of its output a running step is shown with: fewer where several of them have no room for more. */
+const tails = [6, 3, 1, 0];
 
 /** The live display of a terminal: one line a step with its timer, the tail of what running steps print. */
 export function ttyDisplay(out: Terminal, now: () => number = Date.now): Display {
@@ -67,13 +68,7 @@ export function frame(vertices: readonly VertexState[], options: FrameOptions): 
   const done = seen.filter(({ vertex }) => vertex.completed !== undefined);
   const end = options.final ? " FINISHED" : options.stopping ? " CANCELING, Ctrl-C again to kill" : "";
   const head = `[+] Building ${seconds(options.time - options.begin)}s (${done.length}/${seen.length})${end}`;
-  return [
-    pad(head, "", options.columns),
-    ...fitting(
-      seen.map((state) => ({ state, lines: vertexLines(state, options) })),
-      options.rows,
-    ),
-  ];
+  return [pad(head, "", options.columns), ...fitting((tail) => blocksOf(seen, options, tail), options.rows)];
 }
 
 interface Block {
@@ -81,20 +76,38 @@ interface Block {
   readonly lines: readonly string[];
 }
 
-/** As many lines as there is room for below the head: what is over goes first, the oldest before the others. */
-function fitting(blocks: readonly Block[], rows: number = Number.POSITIVE_INFINITY): readonly string[] {
+function blocksOf(seen: readonly VertexState[], options: FrameOptions, tail: number): readonly Block[] {
+  return seen.map((state) => ({ state, lines: vertexLines(state, options, tail) }));
+}
+
+/**
+ * As many lines as there is room for below the head: what is over goes first, the oldest before the others; then the
+ * output of the running steps.
+ */
+function fitting(
+  blocks: (tail: number) => readonly Block[],
+  rows: number = Number.POSITIVE_INFINITY,
+): readonly string[] {
   const room = rows - 1;
+  let lines: readonly string[] = [];
+  for (const tail of tails) {
+    lines = withoutOldest(blocks(tail), room);
+    if (lines.length <= room) return lines;
+  }
+  return lines.slice(lines.length - room);
+}
+
+function withoutOldest(blocks: readonly Block[], room: number): readonly string[] {
   let excess = blocks.reduce((sum, { lines }) => sum + lines.length, 0) - room;
   const shown = blocks.filter(({ state, lines }) => {
     if (excess <= 0 || state.vertex.completed === undefined) return true;
     excess -= lines.length;
     return false;
   });
-  const lines = shown.flatMap((block) => block.lines);
-  return lines.length <= room ? lines : lines.slice(lines.length - room);
+  return shown.flatMap((block) => block.lines);
 }
 
-function vertexLines(state: VertexState, options: FrameOptions): string[] {
+function vertexLines(state: VertexState, options: FrameOptions, tailLines: number): string[] {
   const { vertex } = state;
   const label =
     vertex.error !== undefined
@@ -114,7 +127,8 @@ function vertexLines(state: VertexState, options: FrameOptions): string[] {
     );
   if (vertex.completed === undefined && !options.final) {
     const partial = [...state.partial.values()].map((line) => lastOverwrite(line.text));
-    const tail = [...state.lines.slice(-tailLines).map((line) => line.text), ...partial].slice(-tailLines);
+    const printed = [...state.lines.slice(-tails[0]!).map((line) => line.text), ...partial];
+    const tail = printed.slice(Math.max(0, printed.length - tailLines));
     const faint = painter("faint", options.color);
     for (const text of tail) lines.push(faint(pad(` => => # ${text}`, "", options.columns)));
   }
