@@ -1,9 +1,8 @@
 import { defined, familiarReference, parseReference } from "../../core/index.ts";
-import { openLease } from "../../names/index.ts";
 import { bootstrap } from "../../source/index.ts";
 import type { Command } from "../command.ts";
-import { interruption } from "../interruption.ts";
 import { rootFlag, storeOf } from "./common.ts";
+import { leased } from "./leased.ts";
 
 export const command: Command = {
   name: "bootstrap",
@@ -25,18 +24,15 @@ export const command: Command = {
   ],
   run: async (call) => {
     const store = storeOf(call);
-    const lease = openLease(store.root);
-    const stop = interruption();
     const name = call.get("name");
-    try {
-      await lease.begin();
+    await leased(store, async (signal) => {
       const made = await bootstrap(call.args[0] as string, store, {
         include: call
           .all("include")
           .flatMap((list) => list.split(","))
           .filter((item) => item !== ""),
         refresh: call.is("refresh"),
-        signal: stop.signal,
+        signal,
         ...defined({ name }),
         ...(call.is("quiet") ? {} : { onLine: (line: string) => process.stderr.write(`${line}\n`) }),
       });
@@ -46,10 +42,7 @@ export const command: Command = {
           `${shown}: ${made.recipe}${made.cached ? ", made earlier" : ""}\nA stand-in made from Debian's packages, not the image of that name in a registry.\n`,
         );
       process.stdout.write(`${made.record.id}\n`);
-    } finally {
-      stop.end();
-      lease.release();
-    }
+    });
     return 0;
   },
 };

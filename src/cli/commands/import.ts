@@ -3,10 +3,9 @@ import { addAbortSignal } from "node:stream";
 import { BuildError, defined, fileBytes } from "../../core/index.ts";
 import { importRootfs } from "../../image/archive/index.ts";
 import { imageRecordOf } from "../../image/index.ts";
-import { openLease } from "../../names/index.ts";
 import type { Command } from "../command.ts";
-import { interruption } from "../interruption.ts";
 import { platformOf, rootFlag, storeOf } from "./common.ts";
+import { leased } from "./leased.ts";
 
 export const command: Command = {
   name: "import",
@@ -34,23 +33,17 @@ export const command: Command = {
     const [file = "-", name] = call.args;
     const message = call.get("message");
     const platform = platformOf(call);
-    const stop = interruption();
-    const lease = openLease(store.root);
-    try {
-      await lease.begin();
+    await leased(store, async (signal) => {
       if (file !== "-" && statSync(file).isDirectory())
         throw new BuildError("invalid-argument", `${file} is a directory`, {
           hint: `pack it first: tar c -C ${file} . | stagewright import - NAME`,
         });
-      const data = file === "-" ? addAbortSignal(stop.signal, process.stdin) : fileBytes(file, stop.signal);
+      const data = file === "-" ? addAbortSignal(signal, process.stdin) : fileBytes(file, signal);
       const options = defined({ message, platform });
-      const image = await importRootfs(data, options, store, stop.signal);
+      const image = await importRootfs(data, options, store, signal);
       await store.names.set(name, imageRecordOf(image));
       process.stdout.write(`${image.id}\n`);
-    } finally {
-      lease.release();
-      stop.end();
-    }
+    });
     return 0;
   },
 };

@@ -2,10 +2,9 @@ import { addAbortSignal } from "node:stream";
 import { BuildError, defined, familiarReference, parseReference } from "../../core/index.ts";
 import { loadArchive } from "../../image/archive/index.ts";
 import { imageRecordOf } from "../../image/index.ts";
-import { openLease } from "../../names/index.ts";
 import type { Command } from "../command.ts";
-import { interruption } from "../interruption.ts";
 import { platformOf, rootFlag, storeOf } from "./common.ts";
+import { leased } from "./leased.ts";
 
 export const command: Command = {
   name: "load",
@@ -36,15 +35,12 @@ export const command: Command = {
       });
     const store = storeOf(call);
     const platform = platformOf(call);
-    const stop = interruption();
-    const lease = openLease(store.root);
-    try {
-      await lease.begin();
+    await leased(store, async (signal) => {
       const stdin = input === undefined || input === "-";
-      const loaded = await loadArchive(stdin ? addAbortSignal(stop.signal, process.stdin) : input, {
+      const loaded = await loadArchive(stdin ? addAbortSignal(signal, process.stdin) : input, {
         content: store.content,
         layers: store.layers,
-        signal: stop.signal,
+        signal,
         ...defined({ platform }),
       });
       for (const { image, names } of loaded) {
@@ -53,10 +49,7 @@ export const command: Command = {
         const shown = names.map((name) => `Loaded image: ${familiarReference(parseReference(name))}\n`);
         if (!call.is("quiet")) process.stdout.write(shown.join("") || `Loaded image ID: ${image.id}\n`);
       }
-    } finally {
-      lease.release();
-      stop.end();
-    }
+    });
     return 0;
   },
 };

@@ -1,12 +1,10 @@
 import { formatPlatform, hostPlatform, type Platform, platformMatches } from "../../core/index.ts";
-import { openLease } from "../../names/index.ts";
-import { type BlobProgress, openRegistry } from "../../registry/index.ts";
+import type { BlobProgress } from "../../registry/index.ts";
 import { pullImage } from "../../source/index.ts";
 import type { Command } from "../command.ts";
-import { interruption } from "../interruption.ts";
-import { stderrTerminal } from "../progress/index.ts";
-import { type TransferDisplay, transferDisplay } from "../transfers.ts";
+import type { TransferDisplay } from "../transfers.ts";
 import { platformsOf, rootFlag, storeOf } from "./common.ts";
+import { transferring } from "./transferring.ts";
 
 export const command: Command = {
   name: "pull",
@@ -29,12 +27,7 @@ export const command: Command = {
   examples: ["stagewright pull debian:12", "stagewright pull localhost:5000/team/app@sha256:…"],
   run: async (call) => {
     const store = storeOf(call);
-    const registry = openRegistry();
-    const lease = openLease(store.root);
-    const stop = interruption();
-    const display = transferDisplay(stderrTerminal());
-    try {
-      await lease.begin();
+    await transferring(store, async ({ registry, display, signal }) => {
       const [platform = hostPlatform(), ...more] = platformsOf(call);
       const pull = (wanted: Platform) =>
         pullImage(
@@ -42,7 +35,7 @@ export const command: Command = {
           { ...store, registry },
           {
             platform: wanted,
-            signal: stop.signal,
+            signal,
             ...(call.is("quiet") ? {} : { onProgress: reportPull(display) }),
           },
         );
@@ -61,12 +54,7 @@ export const command: Command = {
         );
       }
       process.stdout.write(`${pulled.name}\n`);
-    } finally {
-      display.end();
-      stop.end();
-      lease.release();
-      registry.close();
-    }
+    });
     return 0;
   },
 };

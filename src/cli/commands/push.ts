@@ -1,12 +1,10 @@
 import { BuildError, defined } from "../../core/index.ts";
 import { pushImage } from "../../exporter/index.ts";
-import { openLease } from "../../names/index.ts";
-import { openRegistry, type PushProgress } from "../../registry/index.ts";
+import type { PushProgress } from "../../registry/index.ts";
 import type { Command } from "../command.ts";
-import { interruption } from "../interruption.ts";
-import { stderrTerminal } from "../progress/index.ts";
-import { type TransferDisplay, transferDisplay } from "../transfers.ts";
+import type { TransferDisplay } from "../transfers.ts";
 import { platformOf, rootFlag, storeOf } from "./common.ts";
+import { transferring } from "./transferring.ts";
 
 export const command: Command = {
   name: "push",
@@ -32,17 +30,12 @@ export const command: Command = {
     if (compression !== "gzip" && compression !== "zstd")
       throw new BuildError("invalid-argument", `--compression ${compression}: gzip or zstd`);
     const store = storeOf(call);
-    const registry = openRegistry();
-    const lease = openLease(store.root);
-    const stop = interruption();
-    const display = transferDisplay(stderrTerminal());
     const quiet = call.is("quiet");
     const platform = platformOf(call);
-    try {
-      await lease.begin();
+    await transferring(store, async ({ registry, display, signal }) => {
       const { name, target } = await pushImage(call.args[0] as string, store, registry, {
         compression,
-        signal: stop.signal,
+        signal,
         ...defined({ platform }),
         ...(quiet
           ? {}
@@ -55,12 +48,7 @@ export const command: Command = {
       display.end();
       if (!quiet) process.stdout.write(`Digest: ${target.digest}\n`);
       process.stdout.write(`${name}\n`);
-    } finally {
-      display.end();
-      stop.end();
-      lease.release();
-      registry.close();
-    }
+    });
     return 0;
   },
 };

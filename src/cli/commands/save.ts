@@ -7,11 +7,10 @@ import {
   saveArchive,
 } from "../../image/archive/index.ts";
 import { readRecord } from "../../image/index.ts";
-import { openLease } from "../../names/index.ts";
 import type { Store } from "../../store/index.ts";
 import type { Call, Command } from "../command.ts";
-import { interruption } from "../interruption.ts";
 import { cannotWrite, platformOf, rootFlag, storeOf } from "./common.ts";
+import { leased } from "./leased.ts";
 
 export const command: Command = {
   name: "save",
@@ -43,17 +42,11 @@ export const command: Command = {
       throw new BuildError("invalid-argument", "cowardly refusing to save to a terminal", {
         hint: "use -o FILE or a pipe",
       });
-    const stop = interruption();
-    const lease = openLease(store.root);
-    try {
-      await lease.begin();
-      const archive = saveArchive(imagesOf(call, format, store), format, store.content, stop.signal);
+    await leased(store, async (signal) => {
+      const archive = saveArchive(imagesOf(call, format, store), format, store.content, signal);
       if (output === undefined || output === "-") await pipeline(archive, process.stdout, { end: false });
-      else await writeFile(archive, output, stop.signal);
-    } finally {
-      lease.release();
-      stop.end();
-    }
+      else await writeFile(archive, output, signal);
+    });
     return 0;
   },
 };
