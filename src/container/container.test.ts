@@ -141,6 +141,17 @@ describe("running a container", { skip: cannotRunSteps() }, () => {
         }
       });
 
+  test("what a short program prints on a terminal comes out, however busy the machine is", async () => {
+    const args = argumentsOf({ command: ["echo", "short"], tty: true });
+    const outputs = Array.from({ length: 8 }, async () => {
+      const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+      let output = "";
+      for await (const data of child.stdout) output += data;
+      return output;
+    });
+    assert.deepEqual(new Set(await Promise.all(outputs)), new Set(["short\r\n"]));
+  });
+
   test("exit codes and an address on an isolated network, by either runtime", {
     skip: cannotRunWith("runc"),
   }, () => {

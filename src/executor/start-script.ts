@@ -17,6 +17,8 @@ export interface StartScript {
    * first process, the runtime would wait for the end of those.
    */
   readonly staysFirst?: boolean;
+  /** Gives the runtime a child of its own for a moment. */
+  readonly lingers?: boolean;
   /** Makes crun accept a machine whose control groups are half v1, half v2. */
   readonly hideUnifiedCgroup: boolean;
 }
@@ -27,6 +29,7 @@ export function startScript({
   before = [],
   command,
   staysFirst = false,
+  lingers = false,
   hideUnifiedCgroup,
 }: StartScript): string {
   const steps = mounts.map(mountCommand);
@@ -36,7 +39,7 @@ export function startScript({
     ...steps.map((step) => `${step.map(quote).join(" ")} || exit 125`),
     ...before,
     `echo ${mountedMark.trim()} >&2`,
-    ...runtimeLines(command.map(quote).join(" "), staysFirst || mounts.some(({ kind }) => kind === "fuse")),
+    ...runtimeLines(command, staysFirst || mounts.some(({ kind }) => kind === "fuse"), lingers),
     "",
   ].join("\n");
 }
@@ -45,10 +48,17 @@ export function startScript({
  * crun waits for every child that it has: where a program serves the root filesystem, the shell stays its parent, and the
  * kernel ends it with the shell.
  */
-function runtimeLines(command: string, staysFirst: boolean): string[] {
-  const run = `${command} >&3 2>&4 3>&- 4>&-`;
-  return staysFirst ? [run, "exit $?"] : [`exec ${run}`];
+function runtimeLines(command: readonly string[], staysFirst: boolean, lingers: boolean): string[] {
+  const run = `exec ${command.map(quote).join(" ")} >&3 2>&4 3>&- 4>&-`;
+  const lines = lingers ? [lingering, run] : [run];
+  return staysFirst ? ["(", ...lines, ")", "exit $?"] : lines;
 }
+
+/**
+ * A child of crun that outlives short programs. When its last child is gone before crun begins to copy what is written to the
+ * terminal, it ends, and all of that is lost.
+ */
+const lingering = "sleep 0.3 </dev/null >/dev/null 2>&1 3>&- 4>&- &";
 
 function mountCommand(mount: RootfsMount): string[] {
   switch (mount.kind) {

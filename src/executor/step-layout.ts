@@ -88,6 +88,7 @@ export function layOutStep(plan: StepPlan): Uint8Array {
       ...(isolated ? networkScript(isolated, plan.name, process.ports ?? []) : []),
     ],
     staysFirst: isolated !== undefined,
+    lingers: plan.lingers,
     command: plan.command,
     hideUnifiedCgroup: plan.hideUnifiedCgroup,
   });

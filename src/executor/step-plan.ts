@@ -43,6 +43,8 @@ export interface StepPlan extends RootPlan {
   readonly rlimits: readonly OciRlimit[];
   readonly cgroups: CgroupMode;
   readonly cgroupsPath: string | undefined;
+  /** Whether the runtime has a child for a moment: crun with a terminal loses what short programs print. */
+  readonly lingers: boolean;
   readonly hideUnifiedCgroup: boolean;
   readonly seccomp: SeccompProfile | undefined;
   readonly annotations: Readonly<Record<string, string>>;

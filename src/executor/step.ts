@@ -78,6 +78,7 @@ export async function prepareStep(
     rlimits: rlimits(process.ulimits, io.onWarning ?? (() => {})),
     cgroups,
     cgroupsPath: ownCgroup ? `${parent}/${id}` : undefined,
+    lingers: runtime.kind === "crun" && io.terminal !== undefined,
     hideUnifiedCgroup: runtime.kind === "crun" && hasUnifiedHierarchy(),
     seccomp: setting?.seccomp,
     annotations: setting?.annotations ?? {},
