@@ -18,7 +18,6 @@ const architectures: Readonly<Record<string, readonly [string, string?]>> = {
   aarch64: ["arm64"],
   armhf: ["arm", "v7"],
   armel: ["arm", "v6"],
-  arm: ["arm", "v7"],
   ia32: ["386"],
   i386: ["386"],
   "386": ["386"],
@@ -30,34 +29,77 @@ export function hostPlatform(): Platform {
   return variant === undefined ? { os: "linux", architecture } : { os: "linux", architecture, variant };
 }
 
-const platformHint = "a platform reads like linux/amd64 or linux/arm/v7";
-
-/** What can stand alone, for Linux on that machine. */
-const knownArchitectures: ReadonlySet<string> = new Set(
-  "386 amd64 arm arm64 loong64 mips mips64 mips64le mipsle ppc64 ppc64le riscv64 s390x wasm".split(" "),
+const knownSystems = new Set(
+  (
+    "aix android darwin dragonfly freebsd hurd illumos ios js linux nacl netbsd openbsd plan9 solaris windows zos"
+  ).split(" "),
 );
 
-/** Parses `os[/arch[/variant]]` or a lone architecture. Throws `invalid-argument`. */
+const knownArchitectures = new Set(
+  (
+    "386 amd64 amd64p32 arm armbe arm64 arm64be ppc64 ppc64le loong64 mips mipsle mips64 mips64le mips64p32 " +
+    "mips64p32le ppc riscv riscv64 s390 s390x sparc sparc64 wasm"
+  ).split(" "),
+);
+
+const systemPattern = "^([A-Za-z0-9_-]+)(?:\\(([A-Za-z0-9_.-]*)\\))?$";
+const partPattern = "^[A-Za-z0-9_.-]+$";
+
+/** Parses `os[(version)][/arch[/variant]]` or a lone architecture. Throws `invalid-argument`, in containerd's words. */
 export function parsePlatform(text: string): Platform {
-  const parts = text.toLowerCase().split("/");
-  if (parts.length > 3 || parts.some((part) => !/^[a-z0-9_.-]+(\([^)]*\))?$/.test(part)))
-    throw new BuildError(
-      "invalid-argument",
-      `${JSON.stringify(text)}: cannot parse platform specifier: invalid argument`,
-      { hint: platformHint },
+  const { os, architecture, variant, ...rest } = parsePlatformAsWritten(text);
+  return { ...normalise(os, architecture, variant), ...rest };
+}
+
+/**
+ * The same with the variant as containerd leaves it where nothing asks it to normalise: `linux/arm` has none, and
+ * `linux/arm64/v8` keeps its own. The source of a `FROM --platform` has this one.
+ */
+export function parsePlatformAsWritten(text: string): Platform {
+  const shown = JSON.stringify(text);
+  if (text.includes("*")) throw invalidPlatform(`${shown}: wildcards not yet supported`);
+  const [first, ...others] = text.split("/") as [string, ...string[]];
+  const system = new RegExp(systemPattern).exec(first);
+  if (system === null)
+    throw invalidPlatform(
+      `${JSON.stringify(first)} is an invalid OS component of ${shown}: OSAndVersion specifier component must ` +
+        `match ${JSON.stringify(systemPattern)}`,
     );
-  const [first = "", second, third] = parts;
-  if (second === undefined) {
-    if (first === "linux" || first === "windows") return { ...hostPlatform(), os: first };
-    if (!knownArchitectures.has(first) && architectures[first] === undefined)
-      throw new BuildError(
-        "invalid-argument",
-        `${JSON.stringify(text)}: unknown operating system or architecture: invalid argument`,
-        { hint: platformHint },
-      );
-    return normalise("linux", first, undefined);
-  }
-  return normalise(first, second, third);
+  const bad = others.find((part) => !new RegExp(partPattern).test(part));
+  if (bad !== undefined)
+    throw invalidPlatform(
+      `${JSON.stringify(bad)} is an invalid component of ${shown}: platform specifier component must match ` +
+        JSON.stringify(partPattern),
+    );
+  if (others.length > 2) throw invalidPlatform(`${shown}: cannot parse platform specifier`);
+  const os = systemName(system[1]!);
+  const version = system[2] ? { "os.version": system[2] } : {};
+  const [arch, variant] = others.map((part) => part.toLowerCase());
+  if (arch !== undefined) return { ...asWritten(os, arch, variant), ...version };
+  if (knownSystems.has(os)) return { ...hostPlatform(), os, ...version };
+  const alone = asWritten("linux", first.toLowerCase(), undefined);
+  if (!knownArchitectures.has(alone.architecture))
+    throw invalidPlatform(`${shown}: unknown operating system or architecture`);
+  return alone;
+}
+
+function invalidPlatform(problem: string): BuildError {
+  return new BuildError("invalid-argument", `${problem}: invalid argument`, {
+    hint: "a platform reads like linux/amd64 or linux/arm/v7",
+  });
+}
+
+function asWritten(os: string, arch: string, given: string | undefined): Platform {
+  const { variant, ...rest } = normalise(os, arch, given);
+  const { architecture } = rest;
+  if (given === undefined && architecture === "arm" && variant === "v7") return rest;
+  if (given !== undefined && architecture === "arm64") return { ...rest, variant: variant ?? "v8" };
+  return variant === undefined ? rest : { ...rest, variant };
+}
+
+function systemName(name: string): string {
+  const lower = name.toLowerCase();
+  return lower === "macos" ? "darwin" : lower;
 }
 
 /**
@@ -73,12 +115,26 @@ export function parsePlatforms(text: string): readonly Platform[] {
 }
 
 function normalise(os: string, arch: string, given: string | undefined): Platform {
-  const [architecture, fallback] = architectures[arch] ?? [arch];
-  let variant = given ?? fallback;
-  if (architecture === "arm64" && (variant === "v8" || variant === "8")) variant = undefined;
-  if (architecture === "amd64" && variant === "v1") variant = undefined;
-  if (architecture === "arm" && variant !== undefined && /^\d+$/.test(variant)) variant = `v${variant}`;
+  const [architecture, fixed] = architectures[arch] ?? [arch];
+  const variant = fixed ?? normalVariant(architecture, given);
   return variant === undefined ? { os, architecture } : { os, architecture, variant };
+}
+
+function normalVariant(architecture: string, variant: string | undefined): string | undefined {
+  switch (architecture) {
+    case "386":
+      return undefined;
+    case "amd64":
+      return variant === "v1" ? undefined : variant;
+    case "arm64":
+      if (variant !== undefined && /^(v?8|v8\.0)$/.test(variant)) return undefined;
+      return variant !== undefined && /^(9(\.0)?|v9\.0)$/.test(variant) ? "v9" : variant;
+    case "arm":
+      if (variant === undefined) return "v7";
+      return /^[5-8]$/.test(variant) ? `v${variant}` : variant;
+    default:
+      return variant;
+  }
 }
 
 /** `os/arch[/variant]`. */

@@ -21,7 +21,7 @@ import {
   type StageReference,
 } from "../dockerfile/index.ts";
 import type { LlbEdge } from "../llb/index.ts";
-import { normalisePlatform, parseImageConfig } from "./image.ts";
+import { parseImageConfig } from "./image.ts";
 import type { ImageConfig } from "./image-config.ts";
 import { errorAtRange } from "./refuse.ts";
 import type { Bridge, FrontendOptions, NamedContext, ResolvedImage } from "./types.ts";
@@ -243,7 +243,7 @@ function imageOrigin(resolved: ResolvedImage, platform: Platform): ImageOrigin {
     ref: formatReference(ref),
     image,
     configBytes: resolved.config,
-    platform: normalisePlatform(platform),
+    platform,
     empty: image.rootfs.diff_ids.length === 0 && image.history.every((entry) => entry.empty_layer === true),
   };
 }

@@ -223,7 +223,7 @@ function withoutTriggers(state: StageState): StageState {
 }
 
 function originState(origin: Origin, stage: Stage, build: BuildContext): StageState {
-  const platform = stage.platform ?? build.targetPlatform;
+  const platform = normalisePlatform(stage.platform ?? build.targetPlatform);
   const image = origin.kind === "image" ? origin.image : emptyImage(platform);
   const start: StageState = {
     edge: undefined,

@@ -1,4 +1,4 @@
-import { BuildError, hostPlatform, type Platform, parsePlatform } from "../../core/index.ts";
+import { BuildError, hostPlatform, type Platform, parsePlatformAsWritten } from "../../core/index.ts";
 import type { StageInstruction } from "../instructions/types.ts";
 import { defaultBaseWarnings, platformWarnings, undeclaredArgWarnings } from "../lint/from-checks.ts";
 import type { Warning } from "../lint/rules.ts";
@@ -192,8 +192,8 @@ function platformOf(
   const value = locate(
     source,
     range,
-    () => parsePlatform(expansion.text),
-    `failed to parse platform ${expansion.text}`,
+    () => parsePlatformAsWritten(expansion.text),
+    `failed to parse platform ${platform}`,
   );
   warnings.push(...platformWarnings(from, expansion, value, scope));
   return { value, matched: expansion.matched };
