@@ -100,5 +100,5 @@ function nearestIn(context: string, path: string): string | undefined {
       return undefined; // no directory: nothing is near
     }
   }
-  return found;
+  return found === path ? undefined : found; // a symlink to nowhere
 }

@@ -3,6 +3,7 @@ import {
   type BytePath,
   bytePathOf,
   createIgnoreMatcher,
+  goText,
   joinPath,
   nameOf,
   nearest,
@@ -12,11 +13,11 @@ import {
 import type { CopyAction } from "../llb/index.ts";
 import { hasWildcards, type LocalTree } from "../source/index.ts";
 import type { FileInput } from "./file-inputs.ts";
-import { cleanPath, resolvePath, shown, type Tree, tooManyLinks } from "./file-tree.ts";
+import { cleanPath, loopIn, resolvePath, shown, type Tree } from "./file-tree.ts";
 
 /** What a copy throws when its source does not exist; in BuildKit's words, because users know them. */
 export function missingSource(source: BytePath): BuildError {
-  return new BuildError("not-found", `"${shown(source)}": not found`);
+  return new BuildError("not-found", `${goText.quote(shown(source))}: not found`);
 }
 
 /**
@@ -32,16 +33,21 @@ export function withExplanation(
   if (!(error instanceof BuildError)) return error;
   const named = [action.src, ...action.requiredPaths].map((path) => cleanPath(bytePathOf(path)));
   const where = input?.name ?? "an earlier action";
-  const looping = named.find((path) => error.message === tooManyLinks(path).message);
+  const looping = loopIn(error);
   if (looping !== undefined)
     return new BuildError(error.code, `failed to calculate checksum of ref ${where}: too many links`, {
-      hint: `${shown(looping)} leads through a symlink back to itself`,
+      hint: `${looping} leads through a symlink back to itself`,
     });
   const source =
     named.find((path) => error.message === missingSource(path).message) ?? matchedLink(error, from);
   if (source === undefined) return error;
   const exclude = input?.kind === "local" ? input.exclude : undefined;
-  return missingIn(source, where, from, exclude);
+  const missing = missingIn(source, where, from, exclude);
+  // With patterns, BuildKit calculates a checksum of what they leave, and finds out when it copies.
+  if (action.excludePatterns.length === 0 || source !== named[0]) return missing;
+  return new BuildError(missing.code, notThere(resolvePath(from, source, { last: "follow" })), {
+    hint: missing.hint,
+  });
 }
 
 /** The symlink to nowhere that a wildcard matched, when that is what a copy failed for. */
@@ -69,9 +75,13 @@ export function missingIn(
   const parts = source.split("/");
   const directories = parts.slice(0, parts.findIndex(hasWildcards)).join("/");
   const message = hasWildcards(source)
-    ? `lstat ${shown(directories)}: no such file or directory`
+    ? notThere(directories)
     : `failed to calculate checksum of ref ${where}: ${missingSource(source).message}`;
   return new BuildError("not-found", message, { hint: hintFor(source, from, exclude) });
+}
+
+function notThere(path: BytePath): string {
+  return `lstat ${shown(path)}: no such file or directory`;
 }
 
 function hintFor(source: string, from: Tree, exclude: LocalTree["exclude"] | undefined): string | undefined {

@@ -142,6 +142,11 @@ export function tooManyLinks(path: BytePath): BuildError {
   });
 }
 
+/** The path that an error of `tooManyLinks` is of; undefined for other errors. */
+export function loopIn({ message }: BuildError): string | undefined {
+  return /^(.*): too many links$/s.exec(message)?.[1];
+}
+
 /**
  * Follows symlinks in every component, inside the directory `root` of the tree (a link to `/x` or `../../x` never leaves it).
  * Components that do not exist stay as they are. `path` and the result are relative to the tree.
