@@ -30,9 +30,9 @@ export function hostPlatform(): Platform {
 }
 
 const knownSystems = new Set(
-  (
-    "aix android darwin dragonfly freebsd hurd illumos ios js linux nacl netbsd openbsd plan9 solaris windows zos"
-  ).split(" "),
+  "aix android darwin dragonfly freebsd hurd illumos ios js linux nacl netbsd openbsd plan9 solaris windows zos".split(
+    " ",
+  ),
 );
 
 const knownArchitectures = new Set(

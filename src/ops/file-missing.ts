@@ -43,8 +43,9 @@ export function withExplanation(
   if (source === undefined) return error;
   const exclude = input?.kind === "local" ? input.exclude : undefined;
   const missing = missingIn(source, where, from, exclude);
-  // With patterns, BuildKit calculates a checksum of what they leave, and finds out when it copies.
-  if (action.excludePatterns.length === 0 || source !== named[0]) return missing;
+  // With patterns, BuildKit sums up what they leave, and finds out when it copies; a symlink it does follow at once.
+  const late = action.excludePatterns.length > 0 && source === named[0] && !hasWildcards(source);
+  if (!late || linkTarget(source, from) !== undefined) return missing;
   return new BuildError(missing.code, notThere(resolvePath(from, source, { last: "follow" })), {
     hint: missing.hint,
   });

@@ -81,12 +81,9 @@ function openSession(run: FileRun, temporary: Temporary): Session {
 async function packOutput(session: Session, output: number, file: string): Promise<FileRunOutput> {
   const index = session.run.actions.findIndex((action) => action.output === output);
   const staging = await resultOf(session, index, []);
+  const packed = packStaging(staging, file, session.read, session.ahead);
   const visits = staging.pinned ? undefined : [...staging.visits];
-  return {
-    packed: packStaging(staging, file, session.read, session.ahead),
-    base: baseOf(session.run, index),
-    visits,
-  };
+  return { packed, base: baseOf(session.run, index), visits };
 }
 
 /** Input that an action's result stands on, or -1 for nothing and for a local directory. */

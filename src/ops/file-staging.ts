@@ -53,6 +53,7 @@ export interface Staging extends Tree {
   isStaged(path: BytePath): boolean;
   /** What became of the lower tree, in byte order of paths. */
   changes(): Iterable<Change>;
+  /** Complete once `changes` has been read. */
   readonly visits: Visits;
   /** Says that the result has content of the lower tree, so that it belongs to this one alone. */
   pin(): void;
@@ -128,6 +129,19 @@ function stagingOf(state: State): Staging {
     record(path, node);
   };
 
+  const lowerAt = (path: BytePath) => (isHidden(fresh, path) ? undefined : lower.lookup(path));
+
+  /** A directory that was there, and in which nothing changed, is none: its time alone does not count. */
+  const isChange = (path: BytePath): boolean => {
+    const node = staged.get(path);
+    const below = lowerAt(path);
+    if (!node) return below !== undefined;
+    if (node.type !== "directory" || below?.type !== "directory" || fresh.has(path)) return true;
+    for (const name of kids.get(path) ?? []) if (isChange(joinPath(path, name))) return true;
+    visits.set(`${path}/.`, metadata(below));
+    return metadata(node) !== metadata(below);
+  };
+
   return {
     visits,
     lookup(path) {
@@ -170,12 +184,12 @@ function stagingOf(state: State): Staging {
     isStaged: (path) => staged.has(path),
     *changes() {
       for (const path of [...staged.keys()].sort()) {
+        if (!isChange(path)) continue;
         const node = staged.get(path);
-        const below = isHidden(fresh, path) ? undefined : lower.lookup(path);
         if (node) {
-          const opaque = node.type === "directory" && fresh.has(path) && below?.type === "directory";
+          const opaque = node.type === "directory" && fresh.has(path) && lowerAt(path)?.type === "directory";
           yield { kind: "add", path, node, opaque };
-        } else if (below !== undefined) yield { kind: "delete", path };
+        } else yield { kind: "delete", path };
       }
     },
     fork: () =>
