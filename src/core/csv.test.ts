@@ -15,6 +15,6 @@ test("fields, empty ones and quoted ones", () => {
 
 test("quotes that are not closed, or stand in the middle", () => {
   for (const text of ['"a', '"', '"a"b', 'a,"b"" '])
-    assert.throws(() => csvFields(text), /extraneous or missing " in quoted-field/, text);
-  assert.throws(() => csvFields('a"b"'), /bare " in non-quoted field/);
+    assert.throws(() => csvFields(text), /column \d+: extraneous or missing " in quoted-field/, text);
+  assert.throws(() => csvFields('é,a"b"'), /parse error on line 1, column 5: bare " in non-quoted-field/);
 });

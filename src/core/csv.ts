@@ -8,7 +8,8 @@ export function csvFields(text: string): string[] {
     const end = quoted ? endOfQuoted(text, at) : text.indexOf(",", at);
     const stop = end < 0 ? text.length : end;
     const raw = text.slice(at, stop);
-    if (!quoted && raw.includes('"')) invalid(`bare " in non-quoted field: ${text}`);
+    const bare = quoted ? -1 : raw.indexOf('"');
+    if (bare >= 0) invalid(text, at + bare, 'bare " in non-quoted-field');
     fields.push(quoted ? raw.slice(1, -1).replaceAll('""', '"') : raw);
     if (stop >= text.length) return fields;
     at = stop + 1;
@@ -16,15 +17,23 @@ export function csvFields(text: string): string[] {
 }
 
 function endOfQuoted(text: string, start: number): number {
-  for (let at = start + 1; at < text.length; at++) {
-    if (text[at] !== '"') continue;
-    if (text[at + 1] === '"') at++;
-    else if (at + 1 === text.length || text[at + 1] === ",") return at + 1;
-    else break;
+  let at = start + 1;
+  for (let quote = at; quote < text.length; quote++) {
+    if (text[quote] !== '"') continue;
+    if (text[quote + 1] === '"') quote++;
+    else if (quote + 1 === text.length || text[quote + 1] === ",") return quote + 1;
+    else invalid(text, quote, extraneous);
+    at = quote + 1;
   }
-  return invalid(`extraneous or missing " in quoted-field: ${text}`);
+  return invalid(text, at, extraneous);
 }
 
-function invalid(message: string): never {
-  throw new BuildError("invalid-argument", message);
+const extraneous = 'extraneous or missing " in quoted-field';
+
+/** Columns are bytes, from 1. */
+function invalid(text: string, at: number, problem: string): never {
+  const column = Buffer.byteLength(text.slice(0, at)) + 1;
+  throw new BuildError("invalid-argument", `parse error on line 1, column ${column}: ${problem}`, {
+    hint: `it reads: ${text}`,
+  });
 }

@@ -105,8 +105,11 @@ export async function resolveOrigins(
       errorAtRange({ dockerfile }, request.range, withStageHint(error, request, stageNames)),
     );
   for (const stage of graph.stages) {
-    if (!stage.needed) continue;
     const name = stage.replacedBy ?? outsideName(stage.base, stage);
+    if (!stage.needed) {
+      if (stage.base.kind === "image") checkStageName(stage, dockerfile);
+      continue;
+    }
     const platform = stage.platform ?? targetPlatform;
     if (name !== undefined) stages.set(stage.index, resolve({ name, platform, range: stage.from.range }));
     for (const { source, range } of stage.uses) {
@@ -117,6 +120,15 @@ export async function resolveOrigins(
   }
   await Promise.all([...stages.values(), ...names.values()]);
   return { stages: await settled(stages), names: await settled(names) };
+}
+
+/** BuildKit refuses a name that no image can have in stages that are left out, too. */
+function checkStageName({ baseName, from }: Stage, dockerfile: Dockerfile): void {
+  try {
+    parseStageName(baseName);
+  } catch (error) {
+    throw errorAtRange({ dockerfile }, from.range, toBuildError(error));
+  }
 }
 
 /** The key of a use in `Origins.names`; undefined for stages and `scratch`. */

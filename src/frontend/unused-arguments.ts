@@ -12,9 +12,9 @@ export function unusedArguments(
   buildArgs: Readonly<Record<string, string>>,
 ): FrontendWarning[] {
   const declared = new Set<string>();
-  for (const instruction of [...globalArgs, ...stages.flatMap((stage) => stage.instructions)]) {
-    const arg = instruction.kind === "onbuild" ? instruction.trigger : instruction;
-    if (arg.kind === "arg") for (const { key } of arg.args) declared.add(key);
+  for (const { node } of [...globalArgs, ...stages.flatMap((stage) => stage.instructions)]) {
+    const { keyword, words } = node.trigger ?? node;
+    if (keyword === "ARG") for (const { text } of words) declared.add(text.replace(/=.*/s, ""));
   }
   return Object.keys(buildArgs)
     .filter((key) => !declared.has(key) && !predefined.test(key))

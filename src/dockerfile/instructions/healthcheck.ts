@@ -1,3 +1,4 @@
+import { goText } from "../../core/index.ts";
 import { type Flags, located, type Reading, readFlags, refuse } from "./reading.ts";
 import type { Healthcheck } from "./types.ts";
 import { parseDuration } from "./values.ts";
@@ -9,6 +10,12 @@ const minimum = 1e6;
 export function readHealthcheck(reading: Reading): Healthcheck {
   const [type, ...command] = reading.node.words;
   if (type === undefined) refuse(reading, "HEALTHCHECK requires at least one argument");
+  const kind = type.text.toUpperCase();
+  if (kind === "NONE") {
+    // BuildKit does not even look at its flags.
+    if (command.length > 0) refuse(reading, "HEALTHCHECK NONE takes no arguments");
+    return { test: ["NONE"], ...none };
+  }
   const flags = readFlags(reading, {
     interval: "string",
     timeout: "string",
@@ -16,11 +23,6 @@ export function readHealthcheck(reading: Reading): Healthcheck {
     "start-interval": "string",
     retries: "string",
   });
-  const kind = type.text.toUpperCase();
-  if (kind === "NONE") {
-    if (command.length > 0) refuse(reading, "HEALTHCHECK NONE takes no arguments");
-    return { test: ["NONE"], ...none };
-  }
   if (kind !== "CMD")
     refuse(reading, `Unknown type ${JSON.stringify(kind)} in HEALTHCHECK (try CMD)`, { at: type.range });
   if (command.length === 0) refuse(reading, "Missing command after HEALTHCHECK CMD");
@@ -48,8 +50,14 @@ function retries(reading: Reading, flags: Flags): number {
   if (text === "") return 0;
   const at = flags.range("retries")!;
   const value = Number(text);
-  if (!/^[-+]?\d+$/.test(text) || Math.abs(value) >= 2 ** 31)
-    refuse(reading, `--retries is not a number: ${JSON.stringify(text)}`, { at });
+  const isNumber = /^[-+]?\d+$/.test(text);
+  if (!isNumber || value >= 2 ** 31 || value < -(2 ** 31)) {
+    const problem = isNumber ? "value out of range" : "invalid syntax";
+    refuse(reading, `strconv.ParseInt: parsing ${goText.quote(text)}: ${problem}`, {
+      at,
+      hint: "--retries takes a whole number",
+    });
+  }
   if (value < 0) refuse(reading, `--retries cannot be negative (${value})`, { at });
   return value;
 }

@@ -12,8 +12,18 @@ const mountKeys = [
 /** A mount while its fields are read. */
 type Draft = { -readonly [K in keyof Mount]: Mount[K] } & { readOnlyGiven: boolean };
 
-function invalid(message: string, hint?: string): never {
+function invalid(message: string, hint?: string | undefined): never {
   throw new BuildError("invalid-argument", message, { hint });
+}
+
+function fieldsOf(text: string, what: string): string[] {
+  try {
+    if (text === "") invalid("EOF", "the flag has no value");
+    return csvFields(text);
+  } catch (error) {
+    if (!(error instanceof BuildError)) throw error;
+    return invalid(`failed to parse csv ${what}: ${error.message}`, error.hint);
+  }
 }
 
 /**
@@ -21,7 +31,7 @@ function invalid(message: string, hint?: string): never {
  */
 export function mountSource(text: string): string | undefined {
   let from: string | undefined;
-  for (const field of csvFields(text)) {
+  for (const field of fieldsOf(text, "mounts")) {
     const equals = field.indexOf("=");
     if (equals < 0 || field.slice(0, equals).toLowerCase() !== "from") continue;
     from = field.slice(equals + 1);
@@ -48,7 +58,7 @@ export function resolveMount(flag: Pick<MountFlag, "text">, expand: (word: strin
     id: "",
     required: false,
   };
-  for (const field of csvFields(flag.text)) {
+  for (const field of fieldsOf(flag.text, "mounts")) {
     const equals = field.indexOf("=");
     if (equals < 0) setBare(draft, field);
     else setField(draft, field.slice(0, equals).toLowerCase(), expand(field.slice(equals + 1)), field);
@@ -163,7 +173,7 @@ function checkMount(draft: Draft): void {
 export function parseDevice(text: string): Device {
   let name = "";
   let required = false;
-  for (const field of csvFields(text)) {
+  for (const field of fieldsOf(text, "devices")) {
     const equals = field.indexOf("=");
     const key = (equals < 0 ? field : field.slice(0, equals)).toLowerCase();
     const value = equals < 0 ? undefined : field.slice(equals + 1);

@@ -20,7 +20,6 @@ import type {
   KeyValue,
   NetworkMode,
   SecurityMode,
-  StageInstruction,
 } from "./types.ts";
 
 /**
@@ -167,13 +166,13 @@ function readRun(reading: Reading) {
     security: "string",
     device: "strings",
   });
-  const network = flags.text("network") || "default";
+  const network = flags.range("network") === undefined ? "default" : flags.text("network");
   if (!isNetwork(network))
     refuse(reading, `invalid network mode ${JSON.stringify(network)}`, {
       at: flags.range("network")!,
       hint: "default, none or host",
     });
-  const security = flags.text("security") || "sandbox";
+  const security = flags.range("security") === undefined ? "sandbox" : flags.text("security");
   if (!isSecurity(security))
     refuse(reading, `security ${JSON.stringify(security)} is not valid`, {
       at: flags.range("security")!,
@@ -221,17 +220,13 @@ function readShell(reading: Reading): readonly string[] {
   });
 }
 
-function readOnbuild(reading: Reading): { expression: string; trigger: StageInstruction } {
-  const { node, source, range } = reading;
+function readOnbuild(reading: Reading): { expression: string } {
+  const { node } = reading;
   if (node.trigger === undefined) refuse(reading, "ONBUILD requires at least one argument");
   readFlags(reading);
   const { keyword } = node.trigger;
   if (keyword === "MAINTAINER" || keyword === "FROM")
     refuse(reading, `${keyword} isn't allowed as an ONBUILD trigger`);
   const lines = node.heredocs.map(({ content, name }) => `\n${content}${name}`);
-  const trigger = readInstruction(node.trigger, source, range);
-  return {
-    expression: node.line.replace(/^\s*ONBUILD\s*/i, "") + lines.join(""),
-    trigger: trigger as StageInstruction,
-  };
+  return { expression: node.line.replace(/^\s*ONBUILD\s*/i, "") + lines.join("") };
 }

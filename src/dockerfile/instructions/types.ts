@@ -251,10 +251,8 @@ export interface HealthcheckInstruction extends Common {
 /** `ONBUILD instruction`: a trigger for builds on the image. */
 export interface OnbuildInstruction extends Common {
   readonly kind: "onbuild";
-  /** What goes into the image configuration; here-documents included. */
+  /** What goes into the image configuration; here-documents included. It is checked by the stage that inherits it. */
   readonly expression: string;
-  /** The trigger, read and checked. */
-  readonly trigger: StageInstruction;
 }
 
 /** Whatever can stand behind FROM in a stage. */

@@ -117,7 +117,7 @@ function triggersFor(
   );
   if (stage.base.kind !== "stage") return given;
   const base = bases[stage.base.stage]!;
-  return base.replacedBy === undefined ? [...given, ...triggersOf(base, stage.from)] : given;
+  return base.replacedBy === undefined ? [...given, ...triggersOf(base, stage.from, names.source)] : given;
 }
 
 /** Expands each FROM in the global scope. A base is an earlier stage of that name, else from outside. */

@@ -18,7 +18,7 @@ const noVariables = { get: () => undefined };
 
 /** A name that is no stage: a named context, `scratch`, or an image. */
 export function outsideReference(name: string, names: Names): StageReference {
-  if (name.toLowerCase() === "scratch") return { kind: "scratch" };
+  if (name === "scratch") return { kind: "scratch" };
   return isContext(name, names) ? { kind: "context", name } : { kind: "image", name };
 }
 

@@ -7,7 +7,7 @@ import { errorAt } from "../parser/source.ts";
 import type { StageSource } from "./types.ts";
 
 /**
- * Reads an ONBUILD trigger out of a base image's configuration. Its place, for errors and steps, is the FROM
+ * Reads an ONBUILD trigger as an image's configuration has it. Its place, for errors and steps, is the FROM
  * that it came with; `node` refers to the trigger's own text.
  */
 export function readTrigger(expression: string, from: FromInstruction, source: SourceText): StageInstruction {
@@ -28,8 +28,8 @@ export function readTrigger(expression: string, from: FromInstruction, source: S
 }
 
 /** The triggers that a stage of this file leaves for those that build on it. */
-export function triggersOf(base: StageSource, from: FromInstruction): StageInstruction[] {
+export function triggersOf(base: StageSource, from: FromInstruction, source: SourceText): StageInstruction[] {
   return base.instructions.flatMap((instruction) =>
-    instruction.kind === "onbuild" ? [{ ...instruction.trigger, range: from.range }] : [],
+    instruction.kind === "onbuild" ? [readTrigger(instruction.expression, from, source)] : [],
   );
 }
