@@ -55,7 +55,7 @@ test("mistakes are named with their line", async () => {
     ["COPY git@example.com:a/b.git b", /git ref for COPY/],
     ["COPY --chmod=888 a b", /invalid chmod parameter: '888'/],
     ["COPY --chmod=77777 a b", /between 0 and 07777/],
-    ["COPY --chmod=u+y a b", /invalid chmod parameter/],
+    ["COPY --chmod=u+y a b", /invalid syntax/],
     ["EXPOSE 80/icmp", /invalid proto: icmp/],
     ["EXPOSE 99999", /invalid containerPort: 99999/],
     ["EXPOSE 1.2.3:80:80", /invalid IP address/],

@@ -3,7 +3,7 @@ import { type Stage, type StageGraph, type StageInstruction, warningOf } from ".
 import { convertInstruction } from "./convert/index.ts";
 import { enterDirectory } from "./convert/workdir.ts";
 import { defaultPath, emptyImage, normalisePlatform, platformOf } from "./image.ts";
-import { type ImageOrigin, type Origin, type Origins, outsideName } from "./origins.ts";
+import { type Origin, type Origins, outsideName } from "./origins.ts";
 import { absolutePath } from "./paths.ts";
 import { errorAtRange, invalid } from "./refuse.ts";
 import { originEdge } from "./sources.ts";
@@ -50,6 +50,7 @@ export function convertStages(
 ): ReadonlyMap<number, StageState> {
   const done = new Map<number, StageState>();
   const label = labelsOf(graph);
+  for (const index of graph.needed) warnOfPlatform(graph.stages[index]!, origins, build);
   for (const index of graph.needed) {
     const stage = graph.stages[index]!;
     const context = stageContext(stage, label(stage), graph, origins, build, used, done);
@@ -195,7 +196,6 @@ function startStage(
     return enterImage(withoutTriggers({ ...state, edge }));
   }
   if (origin.empty) return enterImage(withoutTriggers(state));
-  warnOfPlatform(origin, stage, build);
   // BuildKit names FROM before it knows the triggers of the image, and so does not count them there.
   const known = { ...context, stepCount: context.stepCount - stage.triggers.length };
   const named = nameStep(known, state, plainName(origin.ref), { platform: origin.platform });
@@ -203,7 +203,10 @@ function startStage(
   return enterImage(withoutTriggers({ ...named.state, edge }));
 }
 
-function warnOfPlatform(origin: ImageOrigin, stage: Stage, build: BuildContext): void {
+function warnOfPlatform(stage: Stage, origins: Origins, build: BuildContext): void {
+  const origin = origins.stages.get(stage.index);
+  if (origin?.kind !== "image" || origin.empty || stage.replacedBy !== undefined || origin.key !== undefined)
+    return;
   const actual = platformOf(origin.image);
   if (actual.os === origin.platform.os && actual.architecture === origin.platform.architecture) return;
   const [have, want] = [actual, origin.platform].map((platform) =>

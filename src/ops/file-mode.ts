@@ -32,8 +32,11 @@ type Change = (mode: number, original: number, directory: boolean) => number;
 
 function changeOf(who: string, operator: string, letters: string): Change {
   const others = who !== "" && /^o+$/.test(who);
-  let mask = who === "" ? everyone : [...who].reduce((bits, name) => bits | classes[name]!, 0);
-  if (letters.includes("t") && !others) mask |= 0o1000;
+  const sticky = letters.includes("t") && !others ? 0o1000 : 0;
+  // Without classes, a `t` leaves nothing for the other letters: so in BSD's chmod, and so in BuildKit.
+  const named =
+    who === "" && sticky === 0 ? everyone : [...who].reduce((bits, name) => bits | classes[name]!, 0);
+  const mask = named | sticky;
   const onlyCopies = /^[ugo]+$/.test(letters);
   const cleared = onlyCopies ? mask & 0o777 : mask;
   return (mode, original, directory) => {

@@ -14,13 +14,7 @@ import {
   refuse,
   someArguments,
 } from "./reading.ts";
-import type {
-  CommandLine,
-  Instruction,
-  KeyValue,
-  NetworkMode,
-  SecurityMode,
-} from "./types.ts";
+import type { CommandLine, Instruction, KeyValue, NetworkMode, SecurityMode } from "./types.ts";
 
 /**
  * Reads and checks one instruction as BuildKit does. Throws `invalid-argument` that names the line, and

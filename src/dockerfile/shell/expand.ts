@@ -62,7 +62,7 @@ function readerOf(text: string, variables: Variables, options: ExpandOptions, sp
     skipUnset: options.skipUnset ?? false,
     split,
     matched: new Set(),
-    unmatched: new Set(),
+    unmatched: options.unmatched ?? new Set(),
   };
 }
 
@@ -139,7 +139,10 @@ function readEscape(reader: Reader, raw: boolean): string {
 
 function readSingleQuoted(reader: Reader): string {
   const end = reader.text.indexOf("'", reader.at + 1);
-  if (end < 0) fail("unexpected end of statement while looking for matching single-quote");
+  if (end < 0) {
+    reader.at = reader.text.length;
+    fail("unexpected end of statement while looking for matching single-quote");
+  }
   const inside = reader.text.slice(reader.at + 1, end);
   reader.at = end + 1;
   return reader.rawQuotes ? `'${inside}'` : inside;

@@ -16,6 +16,8 @@ export interface ExpandOptions {
   readonly skipQuotes?: boolean;
   /** Leave variables that are not set as they are written. */
   readonly skipUnset?: boolean;
+  /** Gets the names that are looked up in vain, also when expansion fails. */
+  readonly unmatched?: Set<string>;
 }
 
 /** An expanded word. */

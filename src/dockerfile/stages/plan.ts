@@ -42,8 +42,9 @@ export function planStages(
   };
   for (const warning of defaultWarnings(source, options)) warnings.push(warning);
   const globalArgs = globalScope(source, options);
-  const connected = connect(source, names, globalArgs, options, warnings);
+  const bases = resolveBases(source, names, globalArgs, warnings);
   const target = targetOf(stages, options.target);
+  const connected = connect(bases, names, options);
   const wanted = options.allStages ? "all" : options.earlierStages ? "earlier" : "needed";
   const planned = reach(connected, target, dockerfile.source, wanted);
   const needed = planned.filter((stage) => stage.needed).map((stage) => stage.index);
@@ -76,16 +77,9 @@ function globalScope(
   return addGlobalArgs(scope, globalArgs, values, dockerfile.source, dockerfile.escape);
 }
 
-function connect(
-  source: DockerfileStages,
-  names: Names,
-  scope: ReadonlyMap<string, string>,
-  options: PlanOptions,
-  warnings: Warning[],
-): ConnectedStage[] {
-  const bases = resolveBases(source, names, scope, warnings);
+function connect(bases: readonly BasedStage[], names: Names, options: PlanOptions): ConnectedStage[] {
   const byName = new Map(
-    source.stages.flatMap(({ name, index }) => (name === undefined ? [] : [[name, index]])),
+    names.stages.flatMap(({ name, index }) => (name === undefined ? [] : [[name, index]])),
   );
   let inherited = 0;
   return bases.map((stage) => {
@@ -182,7 +176,12 @@ function platformOf(
   const { platform } = from;
   if (platform === undefined) return undefined;
   const range = from.node.flags.find((flag) => flag.name === "--platform")?.range ?? from.range;
-  const expansion = locate(source, range, () => expandWord(platform, scope, { escape: escapeToken }));
+  const expansion = locate(
+    source,
+    range,
+    () => expandWord(platform, scope, { escape: escapeToken }),
+    "failed to process arguments for platform ",
+  );
   warnings.push(...undeclaredArgWarnings(expansion.unmatched, declared, from));
   const hint = variableHint(expansion.unmatched, scope.keys());
   if (expansion.text === "")

@@ -16,14 +16,15 @@ export function readTrigger(expression: string, from: FromInstruction, source: S
     const [node, second] = instructions;
     if (node === undefined || second !== undefined)
       throw new BuildError("invalid-argument", "onbuild trigger should be a single expression");
-    const instruction = readInstruction(node, own);
+    const instruction = readInstruction(node, own, from.range);
     if (instruction.kind === "from")
       throw new BuildError("invalid-argument", "FROM isn't allowed as an ONBUILD trigger");
-    return { ...instruction, range: from.range };
+    return instruction;
   } catch (error) {
     if (!(error instanceof BuildError)) throw error;
-    const message = `trigger ${JSON.stringify(expression)} of base ${from.base}: ${error.message}`;
-    throw errorAt(source, from.range, error.code, message, { hint: error.hint, cause: error });
+    const origin = `the base has the trigger ${JSON.stringify(expression)}`;
+    const hint = error.hint === undefined ? origin : `${error.hint}; ${origin}`;
+    throw errorAt(source, from.range, error.code, error.message, { hint, cause: error });
   }
 }
 

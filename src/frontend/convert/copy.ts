@@ -73,9 +73,12 @@ export function copyFiles(
     ? linkFiles(state, actions, options, nameStep(stage, state, `LINK ${text}`, naming).name)
     : fileVertex(state.edge, actions, options);
   for (const source of request.sources) {
-    if (request.remote !== undefined && remoteKind(source) !== undefined) continue;
+    const kind = request.remote && remoteKind(source);
+    // BuildKit counts `git@host:…` among the paths of the context, too.
+    if (kind !== undefined && /^https?:/.test(source)) continue;
     request.from.paths.add(joinPath("/", source));
-    if (request.from === stage.build.mainContext) warnOfIgnored(step, request.keyword, source);
+    if (kind === undefined && request.from === stage.build.mainContext)
+      warnOfIgnored(step, request.keyword, source);
   }
   return commitLayer({ ...named, edge }, stage.build, historyOf(request));
 }

@@ -21,9 +21,13 @@ export type Expander = (word: string) => string;
 export function expanderOf(step: Step, state: StageState, options: ExpandOptions = {}): Expander {
   const { build } = step.stage;
   return (word) => {
-    const expansion = expandWord(word, variablesOf(state), { escape: build.dockerfile.escape, ...options });
-    warnUndefined(step, state, expansion.unmatched);
-    return expansion.text;
+    const unmatched = new Set<string>();
+    try {
+      const all = { escape: build.dockerfile.escape, ...options, unmatched };
+      return expandWord(word, variablesOf(state), all).text;
+    } finally {
+      warnUndefined(step, state, unmatched);
+    }
   };
 }
 

@@ -26,10 +26,10 @@ function portsOf(step: Step, word: string): string[] {
   const slash = containerPort.indexOf("/");
   const range = slash < 0 ? containerPort : containerPort.slice(0, slash);
   const protocol = (slash < 0 ? "" : containerPort.slice(slash + 1)).toLowerCase() || "tcp";
-  if (range === "") throw invalid(`invalid port: "${word}": no port specified`);
+  if (range === "") throw invalid(`invalid port: ${goText.quote(word)}: no port specified`);
   if (!["tcp", "udp", "sctp"].includes(protocol))
     throw invalid(
-      `invalid port: "${word}": invalid proto: ${containerPort.slice(slash + 1)}`,
+      `invalid port: ${goText.quote(word)}: invalid proto: ${containerPort.slice(slash + 1)}`,
       didYouMean(protocol, ["tcp", "udp", "sctp"]) ?? "tcp, udp or sctp",
     );
   if (address !== "" && isIP(address.replace(/^\[(.*)\]$/, "$1")) === 0)

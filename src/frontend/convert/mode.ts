@@ -13,9 +13,9 @@ export function parseMode(text: string): { readonly mode: number; readonly modeS
     if (mode > 0o7777) throw notOctal(text);
     return { mode, modeStr: "" };
   }
-  if (/^[0-9]+$/.test(text)) throw notOctal(text);
+  if (/^[0-9]/.test(text)) throw notOctal(text);
   if (!symbolic.test(text))
-    throw invalid(`invalid chmod parameter: '${text}'`, "modes read like 0755 or u=rwX,go=rX");
+    throw invalid("invalid syntax", `modes read like 0755 or u=rwX,go=rX, not like ${text}`);
   return { mode: 0, modeStr: text };
 }
 
