@@ -24,6 +24,7 @@ import { finalConfig } from "./final-config.ts";
 import { normalisePlatform } from "./image.ts";
 import { findContext, type Origin, type Origins, resolveOrigins } from "./origins.ts";
 import { parseOwnSyntax } from "./read.ts";
+import { refuseEmptyCommands } from "./refuse.ts";
 import { mainContextSource } from "./sources.ts";
 import type { BuildContext, StageState } from "./stage-state.ts";
 import {
@@ -60,6 +61,7 @@ export async function dockerfileToLlb(
     root === undefined ? new Map() : unifyVertices(root, others).vertices;
   const shown = shownWarnings(warnings, dockerfile, checks);
   if (shown.length > 0 && checks.error) throw lintFailure(source, shown);
+  refuseEmptyCommands(vertices);
   const asked = options.platform && build.targetPlatform;
   return {
     edge: final.edge && unifiedEdge(final.edge, vertices),

@@ -1,4 +1,5 @@
-import { BuildError, type SourceRange, withDetails } from "../core/index.ts";
+import { BuildError, type Digest, type SourceRange, withDetails } from "../core/index.ts";
+import type { LlbVertex } from "../llb/index.ts";
 import type { BuildContext } from "./stage-state.ts";
 
 /** An error that points at a place in the Dockerfile. */
@@ -32,4 +33,11 @@ export function refuse(feature: string): BuildError {
 /** An instruction that says something impossible. */
 export function invalid(message: string, hint?: string): BuildError {
   return new BuildError("invalid-argument", message, { hint });
+}
+
+/** `RUN []`: BuildKit notices it when it writes the graph down, and so not where a stage is left out or checked. */
+export function refuseEmptyCommands(vertices: ReadonlyMap<Digest, LlbVertex>): void {
+  for (const { op } of vertices.values())
+    if (op.body?.kind === "exec" && op.body.meta.args.length === 0)
+      throw invalid("failed to marshal LLB definition: arguments are required", "a RUN has an empty list");
 }

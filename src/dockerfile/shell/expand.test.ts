@@ -43,6 +43,8 @@ test("words expand as in a shell", () => {
     ["${NAME//*/x}", "x"],
     ["${STAR//\\*/+}", "a+b+c"],
     ["${NAME//[.]/_}", "archive.tar.gz"],
+    ["${NAME//a?/'<$0${0}$1${x}$$$-'}", "<arar$$-chive.t<arar$$-.gz"],
+    ["${NAME/a?/'<$0>'}", "<$0>chive.tar.gz"],
     ["${UNSET/a/b}", ""],
     ["$constructor$toString", "own"],
     ["a < b << c", "a < b << c"],

@@ -50,7 +50,7 @@ export function removeSuffix(value: string, pattern: string, greedy: boolean): s
   return end === undefined ? value : chars.slice(end).reverse().join("");
 }
 
-/** Replaces the first, or with `all` every, longest match. */
+/** Replaces the first, or with `all` every, longest match. With `all`, `replacement` is a template: see `expandTemplate`. */
 export function replacePattern(value: string, pattern: string, replacement: string, all: boolean): string {
   const parsed = parsePattern(pattern);
   const chars = [...value];
@@ -63,7 +63,8 @@ export function replacePattern(value: string, pattern: string, replacement: stri
     const [start, end] = match;
     // An empty match right behind a match is none, as in Go's regexp package.
     if (end > start || start !== lastEnd) {
-      result += chars.slice(copied, start).join("") + replacement;
+      const before = chars.slice(copied, start).join("");
+      result += before + (all ? expandTemplate(replacement, chars.slice(start, end).join("")) : replacement);
       copied = end;
       lastEnd = end;
       if (!all) break;
@@ -71,6 +72,17 @@ export function replacePattern(value: string, pattern: string, replacement: stri
     at = end > start ? end : start + 1;
   }
   return result + chars.slice(copied).join("");
+}
+
+/**
+ * What Go's `ReplaceAllString`, by which BuildKit replaces all, makes of its template: `$0` is the match, `$name` a group
+ * that there is none of, `$$` a dollar sign.
+ */
+function expandTemplate(template: string, match: string): string {
+  return template.replace(/\$(?:\$|([\p{L}\p{Nd}_]+)|\{([\p{L}\p{Nd}_]+)\})/gu, (text, plain, braced) => {
+    if (text === "$$") return "$";
+    return (plain ?? braced) === "0" ? match : "";
+  });
 }
 
 /** First and longest match at or behind `from`. */

@@ -95,7 +95,10 @@ test("triggers of a base add to what a stage needs", () => {
       ["run", 5],
     ],
   );
-  assert.match(refused(text, { triggers: new Map([[3, ["COPY a"]]]) }).message, /trigger "COPY a" of base z/);
+  assert.match(
+    refused(text, { triggers: new Map([[3, ["COPY a"]]]) }).message,
+    /^COPY requires at least two arguments/,
+  );
 });
 
 test("what makes no graph is refused", () => {

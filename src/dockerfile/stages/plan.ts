@@ -4,6 +4,7 @@ import { defaultBaseWarnings, platformWarnings, undeclaredArgWarnings } from "..
 import type { Warning } from "../lint/rules.ts";
 import { errorAt } from "../parser/source.ts";
 import { expandWord } from "../shell/expand.ts";
+import type { Expansion } from "../shell/types.ts";
 import { didYouMean } from "../suggest.ts";
 import { addGlobalArgs, defaultGlobalArgs } from "./global-args.ts";
 import { locate } from "./locate.ts";
@@ -125,8 +126,9 @@ function resolveBases(
   const earlier = new Map<string, number>();
   return stages.map((stage) => {
     const { from, index, name } = stage;
-    const base = expandBase(stage, names, scope);
-    warnings.push(...undeclaredArgWarnings(base.unmatched, declared, from));
+    const base = expandBase(stage, names, scope, (unmatched) =>
+      warnings.push(...undeclaredArgWarnings(unmatched, declared, from)),
+    );
     const platform = platformOf(stage, names, scope, declared, warnings);
     const known = earlier.get(base.text.toLowerCase());
     const reference: StageReference =
@@ -148,9 +150,10 @@ function expandBase(
   { from }: StageSource,
   { source, escapeToken }: Names,
   scope: ReadonlyMap<string, string>,
+  report: (unmatched: ReadonlySet<string>) => void,
 ) {
-  const expansion = locate(source, from.baseRange, () =>
-    expandWord(from.base, scope, { escape: escapeToken }),
+  const expansion = expandReporting(report, (unmatched) =>
+    locate(source, from.baseRange, () => expandWord(from.base, scope, { escape: escapeToken, unmatched })),
   );
   if (expansion.text !== "") return expansion;
   throw errorAt(source, from.baseRange, "invalid-argument", `base name (${from.base}) should not be blank`, {
@@ -158,6 +161,19 @@ function expandBase(
       variableHint(expansion.unmatched, scope.keys()) ??
       "give the ARG a default before the first FROM, or use --build-arg",
   });
+}
+
+/** Reports what was looked up in vain, whether the expansion fails or not. */
+function expandReporting(
+  report: (unmatched: ReadonlySet<string>) => void,
+  expand: (unmatched: Set<string>) => Expansion,
+): Expansion {
+  const unmatched = new Set<string>();
+  try {
+    return expand(unmatched);
+  } finally {
+    report(unmatched);
+  }
 }
 
 /** A misspelt variable's nearest name, of the first that has one. */
@@ -176,13 +192,16 @@ function platformOf(
   const { platform } = from;
   if (platform === undefined) return undefined;
   const range = from.node.flags.find((flag) => flag.name === "--platform")?.range ?? from.range;
-  const expansion = locate(
-    source,
-    range,
-    () => expandWord(platform, scope, { escape: escapeToken }),
-    "failed to process arguments for platform ",
+  const expansion = expandReporting(
+    (unmatched) => warnings.push(...undeclaredArgWarnings(unmatched, declared, from)),
+    (unmatched) =>
+      locate(
+        source,
+        range,
+        () => expandWord(platform, scope, { escape: escapeToken, unmatched }),
+        "failed to process arguments for platform ",
+      ),
   );
-  warnings.push(...undeclaredArgWarnings(expansion.unmatched, declared, from));
   const hint = variableHint(expansion.unmatched, scope.keys());
   if (expansion.text === "")
     throw errorAt(source, range, "invalid-argument", `empty platform value from expression ${platform}`, {

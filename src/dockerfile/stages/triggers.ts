@@ -24,7 +24,9 @@ export function readTrigger(expression: string, from: FromInstruction, source: S
     if (!(error instanceof BuildError)) throw error;
     const origin = `the base has the trigger ${JSON.stringify(expression)}`;
     const hint = error.hint === undefined ? origin : `${error.hint}; ${origin}`;
-    throw errorAt(source, from.range, error.code, error.message, { hint, cause: error });
+    // It was right where it stood: no line of a file is wrong.
+    const message = error.message.replace(/^dockerfile parse error on line \d+: /, "");
+    throw errorAt(source, from.range, error.code, message, { hint, cause: error });
   }
 }
 
