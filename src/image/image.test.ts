@@ -118,6 +118,14 @@ test("malformed configurations and manifests are refused where they are wrong", 
     () => parseConfig(Buffer.alloc((4 << 20) + 1, 32), "config"),
     refused("invalid-argument", /at most/),
   );
+  const nested = (levels: number) => () => {
+    const x = [`{"\\"[":`.repeat(levels), "7", "}".repeat(levels)].join("");
+    const text = JSON.stringify({ architecture: "amd64", os: "linux", rootfs, x: "[".repeat(9999) });
+    return parseConfig(Buffer.from(`${text.slice(0, -1)},"y":${x}}`), "config");
+  };
+  nested(499)();
+  for (const levels of [500, 300_000])
+    assert.throws(nested(levels), refused("invalid-argument", /more than 500/));
   assert.throws(config([]), refused("invalid-argument", /an object is expected/));
   assert.throws(config({ ...amd64 }), refused("invalid-argument", /rootfs/));
   assert.throws(config({ os: "linux", rootfs }), refused("invalid-argument", /architecture/));

@@ -14,6 +14,11 @@ export function parseJson(bytes: Uint8Array, where: string): JsonObject {
       "invalid-argument",
       `${where}: ${bytes.length} bytes of JSON; at most ${jsonLimit} are accepted`,
     );
+  if (isDeep(bytes))
+    throw new BuildError(
+      "invalid-argument",
+      `${where}: JSON that is nested more than ${deepest} levels deep`,
+    );
   let value: unknown;
   try {
     value = JSON.parse(decoder.decode(bytes));
@@ -21,6 +26,24 @@ export function parseJson(bytes: Uint8Array, where: string): JsonObject {
     throw new BuildError("invalid-argument", `${where}: not valid JSON`, { cause: error });
   }
   return object(value, where);
+}
+
+/** Levels; nothing that is meant to be read has as many, and functions that call themselves would not end well. */
+const deepest = 500;
+
+function isDeep(bytes: Uint8Array): boolean {
+  const [quote, backslash] = [0x22, 0x5c];
+  let depth = 0;
+  let inText = false;
+  for (let at = 0; at < bytes.length && depth <= deepest; at++) {
+    const byte = bytes[at]!;
+    if (byte === quote) inText = !inText;
+    else if (inText) at += byte === backslash ? 1 : 0;
+    // `[` and `{`, `]` and `}` differ by one bit.
+    else if ((byte | 0x20) === 0x7b) depth++;
+    else if ((byte | 0x20) === 0x7d) depth--;
+  }
+  return depth > deepest;
 }
 
 export function object(value: unknown, where: string): JsonObject {

@@ -77,13 +77,15 @@ function isImageConfig(raw: Buffer): boolean {
 export function mentionedIn(value: unknown): { readonly layers: Set<string>; readonly blobs: Set<Digest> } {
   const layers = new Set<string>();
   const blobs = new Set<Digest>();
-  const visit = (part: unknown): void => {
+  // Without recursion: how deep a blob of foreign JSON is must not matter.
+  const left: unknown[] = [value];
+  while (left.length > 0) {
+    const part = left.pop();
     if (typeof part === "string") {
       if (/^[0-9a-f]{32}$/.test(part)) layers.add(part);
       else if (isDigest(part)) blobs.add(part);
     } else if (typeof part === "object" && part !== null)
-      for (const inner of Object.values(part)) visit(inner);
-  };
-  visit(value);
+      for (const inner of Object.values(part)) left.push(inner);
+  }
   return { layers, blobs };
 }

@@ -329,6 +329,19 @@ test("what killed processes left is found and swept, what may be in use is not",
   }
 });
 
+test("a blob of JSON however deep does not stop prune", async () => {
+  const store = freshStore();
+  const image = await namedImage(store, "deep");
+  const deep = await store.content.ingestBytes(Buffer.from(`${"[".repeat(500_000)}7${"]".repeat(500_000)}`));
+  await store.names.set("deep", {
+    ...imageRecordOf(image),
+    target: { ...image.manifestDescriptor, ...deep },
+  });
+  await store.content.ingestBytes(Buffer.from("loose"));
+  await prune(store, { cache: "all", untagged: true });
+  await findings(store);
+});
+
 test("all of the cache includes cache mounts that no step uses, and what is old goes with every prune", async () => {
   const store = freshStore();
   const mount = (name: string): string => {
