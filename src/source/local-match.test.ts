@@ -10,6 +10,9 @@ test("names match as Go's filepath.Match has it", () => {
     ["*", ""],
     ["*.c", ".c"],
     ["a*b*c", "a-b-b-c"],
+    ["*ab*", "aab"],
+    ["*[a-c]?*c", "aaacabcc"],
+    ["a**", "a"],
     ["?", "é"],
     ["[a-z]x", "qx"],
     ["[^a-z]x", "Qx"],
@@ -31,6 +34,13 @@ test("names match as Go's filepath.Match has it", () => {
     ["a\\", "a"],
   ])
     assert.ok(!matches(pattern!, name!), `${pattern} ${name}`);
+});
+
+test("wildcards without number do not take time without end", () => {
+  const name = "a".repeat(255);
+  assert.ok(!matches(`${"[a-z]*".repeat(40)}9`, name));
+  assert.ok(!matches(`${"*a".repeat(100)}b`, name));
+  assert.ok(matches("*a".repeat(100), name));
 });
 
 test("a name that is not UTF-8 is matched byte by byte", () => {

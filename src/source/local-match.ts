@@ -16,7 +16,7 @@ export function hasWildcards(text: BytePath): boolean {
  */
 export function matchName(pattern: BytePath, name: BytePath): boolean {
   const tokens = tokensOf(pattern);
-  return tokens !== undefined && matchTokens(tokens, 0, charactersOf(name), 0);
+  return tokens !== undefined && matchTokens(tokens, charactersOf(name));
 }
 
 type Token =
@@ -29,20 +29,24 @@ type Token =
       readonly ranges: readonly (readonly [number, number])[];
     };
 
-function matchTokens(tokens: readonly Token[], t: number, chars: readonly string[], c: number): boolean {
-  for (; t < tokens.length; t++, c++) {
-    const token = tokens[t]!;
-    if (token.kind === "any") {
-      for (let skip = c; skip <= chars.length; skip++)
-        if (matchTokens(tokens, t + 1, chars, skip)) return true;
-      return false;
-    }
-    const char = chars[c];
-    if (char === undefined) return false;
-    if (token.kind === "char" && token.char !== char) return false;
-    if (token.kind === "class" && !inClass(token, char)) return false;
+/** Where a `*` took too little, the last one alone need take more: no other choice before it could help. */
+function matchTokens(tokens: readonly Token[], chars: readonly string[]): boolean {
+  let [t, c] = [0, 0];
+  let star: { readonly token: number; taken: number } | undefined;
+  while (c < chars.length) {
+    const token = tokens[t];
+    if (token?.kind === "any") star = { token: t++, taken: c };
+    else if (token !== undefined && takes(token, chars[c]!)) [t, c] = [t + 1, c + 1];
+    else if (star !== undefined) [t, c] = [star.token + 1, ++star.taken];
+    else return false;
   }
-  return c === chars.length;
+  while (tokens[t]?.kind === "any") t++;
+  return t === tokens.length;
+}
+
+function takes(token: Exclude<Token, { kind: "any" }>, char: string): boolean {
+  if (token.kind === "char") return token.char === char;
+  return token.kind === "one" || inClass(token, char);
 }
 
 function inClass(token: Token & { kind: "class" }, char: string): boolean {
