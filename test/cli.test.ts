@@ -233,7 +233,15 @@ describe("RUN and run", { skip: isRoot ? false : "needs root" }, () => {
     assert.match(readFileSync(log, "utf8"), /one\ntwo\n/);
   });
 
-  test("a step that failed for what the machine lacks says so", async () => {
+  test("a step that failed for what the machine lacks, or for a JSON array that is none, says so", async () => {
+    sandbox.files("lacks", { Dockerfile: "FROM busybox\nRUN ['echo', 'x']\n" });
+    await fails(["build", at("lacks")], 1, /^Hint: a shell got what looks like a JSON array and is none/m);
+    sandbox.files("lacks", { Dockerfile: "FROM busybox\nCOPY ['a', '/b']\n" });
+    await fails(
+      ["build", at("lacks")],
+      1,
+      /class without \]; if a JSON array was meant, it takes double quotes/,
+    );
     const cases = {
       "dd: error writing '/big': No space left on device": /^Hint: the disk of the store is full/m,
       "curl: (6) Could not resolve host: example.com": /^Hint: the step could not look a name up/m,

@@ -162,17 +162,24 @@ const machineTroubles: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
-function hintOf(lines: readonly string[]): string | undefined {
+/** A command in shell form that was meant to be a JSON array: a bracket that is not the shell's test. */
+const attemptAtJson = /^\[(?!\[)\S/;
+
+function hintOf(
+  { meta: { args } }: ExecOp,
+  { code }: ExitStatus,
+  lines: readonly string[],
+): string | undefined {
+  if (code === 137) return "137 is SIGKILL: the machine may have run out of memory";
+  if (code === 127 && attemptAtJson.test(args.at(-1) ?? ""))
+    return 'a shell got what looks like a JSON array and is none: it takes double quotes and commas, ["like", "this"]';
   return machineTroubles.find(([said]) => lines.some((line) => said.test(line)))?.[1];
 }
 
 function checkStatus(op: ExecOp, status: ExitStatus, log: StepLog, { hasSingleId }: Executor): void {
   const valid = op.meta.validExitCodes.length > 0 ? op.meta.validExitCodes : [0];
   if (valid.includes(status.code)) return;
-  const hint =
-    status.code === 137
-      ? "137 is SIGKILL: the machine may have run out of memory"
-      : ((hasSingleId ? singleIdHint(log.tail()) : undefined) ?? hintOf(log.tail()));
+  const hint = (hasSingleId ? singleIdHint(log.tail()) : undefined) ?? hintOf(op, status, log.tail());
   throw new BuildError("unknown", `${incomplete(op)}: exit code: ${status.code}`, {
     ...defined({ hint }),
     details: {

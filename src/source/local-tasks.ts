@@ -62,7 +62,11 @@ function matcherOf(kind: string, patterns: IgnoreFile | readonly string[]): Igno
     if (!(error instanceof BuildError)) throw error;
     const list = "patterns" in patterns ? patterns.patterns : patterns;
     const message = `invalid ${kind}: [${list.join(" ")}]: ${error.message}`;
-    throw new BuildError(error.code, message, { hint: error.hint });
+    const isAttempt = kind === "includepatterns" && list.some((pattern) => pattern.startsWith("["));
+    const json = isAttempt
+      ? `; if a JSON array was meant, it takes double quotes and commas: ["a", "b"]`
+      : "";
+    throw new BuildError(error.code, message, { hint: `${error.hint}${json}` });
   }
 }
 
