@@ -21,10 +21,10 @@ const steps = [
 ] as const;
 
 /** `3 minutes ago`; `N/A` for what is not known. */
-export function ago(time: number | string | undefined, now: number = Date.now()): string {
+export function ago(time: number | string | undefined): string {
   const then = typeof time === "string" ? Date.parse(time) : time;
   if (then === undefined || Number.isNaN(then)) return "N/A";
-  let amount = Math.max(0, (now - then) / 1000);
+  let amount = Math.max(0, (Date.now() - then) / 1000);
   if (amount < 1) return "Less than a second ago";
   for (const [size, unit] of steps) {
     if (amount < size) return count(amount, unit);

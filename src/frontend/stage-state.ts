@@ -1,11 +1,5 @@
 import type { Digest, Platform, SourceRange } from "../core/index.ts";
-import type {
-  ArgDeclaration,
-  Dockerfile,
-  StageInstruction,
-  Variables,
-  Warning,
-} from "../dockerfile/index.ts";
+import type { ArgDeclaration, Dockerfile, StageInstruction, Warning } from "../dockerfile/index.ts";
 import type { LlbEdge, ProxyEnv, SourceFile } from "../llb/index.ts";
 import type { ContainerConfig, ImageConfig } from "./image-config.ts";
 import type { FrontendOptions } from "./types.ts";
@@ -105,10 +99,6 @@ export interface Step<I extends StageInstruction = StageInstruction> {
   readonly onbuild: boolean;
   /** Where errors and source maps point: the instruction, or FROM for a trigger. */
   readonly range: SourceRange;
-}
-
-export function variablesOf(state: StageState): Variables {
-  return state.env;
 }
 
 /** The state with more variables for RUN. */

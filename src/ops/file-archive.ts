@@ -20,7 +20,8 @@ import {
   isTarHeader,
   writeFully,
 } from "../core/index.ts";
-import { type Content, type Node, shown } from "./file-tree.ts";
+import { copyBytes } from "../snapshot/index.ts";
+import type { Content, Node } from "./file-tree.ts";
 
 /** An uncompressed tar on the host. */
 export interface Archive {
@@ -43,10 +44,9 @@ export async function openArchive(
   node: Node,
   name: string,
   temporary: Temporary,
-  signal?: AbortSignal,
 ): Promise<Archive | undefined> {
   if (node.type !== "file" || node.content === undefined || node.size === 0) return undefined;
-  const file = hostFile(node.content, node.size, temporary);
+  const file = hostFile(node.content, temporary);
   const compression = fileCompression(head(file, 6));
   if (compression === undefined)
     return isTarHeader(head(file, blockSize)) ? { file, size: statSync(fsPath(file)).size } : undefined;
@@ -59,12 +59,11 @@ export async function openArchive(
         ? filter(compression, source, name)
         : source.pipe(compression === "gzip" ? createGunzip() : createZstdDecompress());
     source.on("error", (error) => decompressed.destroy(error));
-    await pipeline(decompressed, (chunks) => tarOnly(chunks, start), createWriteStream(plain), { signal });
+    await pipeline(decompressed, (chunks) => tarOnly(chunks, start), createWriteStream(plain));
     return start.checked ? { file: bytePathOf(plain), size: statSync(plain).size } : undefined;
   } catch (error) {
     rmSync(plain, { force: true });
     if (error instanceof BuildError) throw error;
-    if (signal?.aborted) throw error;
     if (!start.checked) return undefined;
     throw new BuildError("data-loss", `${name}: the archive is damaged: ${(error as Error).message}`, {
       cause: error,
@@ -101,37 +100,24 @@ function head(file: BytePath, length: number): Buffer {
 }
 
 /** A file of the host with this content; what lies in a layer is copied out. */
-function hostFile(content: Content, size: number, temporary: Temporary): BytePath {
+function hostFile(content: Content, temporary: Temporary): BytePath {
   if (content.kind === "host") return content.path;
   const file = temporary.path();
   const out = openSync(file, "wx");
   try {
-    for (const piece of piecesOf(content, size)) writeFully(out, piece);
+    if (content.kind === "bytes") writeFully(out, content.bytes);
+    else if (content.kind === "layer") copyOut(content, out);
+    else throw new TypeError("an archive inside an archive is not unpacked");
   } finally {
     closeSync(out);
   }
   return bytePathOf(file);
 }
 
-function* piecesOf(content: Exclude<Content, { kind: "host" }>, size: number): Generator<Uint8Array> {
-  if (content.kind === "bytes") return yield content.bytes;
-  if (content.kind === "range") throw new TypeError("an archive inside an archive is not unpacked");
-  const bytes = content.view.open(content.path);
-  const buffer = Buffer.allocUnsafe(1 << 20);
+function copyOut({ view, path }: Extract<Content, { kind: "layer" }>, out: number): void {
+  const bytes = view.open(path);
   try {
-    for (let done = 0; done < size; ) {
-      const count = readSync(
-        bytes.fd,
-        buffer,
-        0,
-        Math.min(buffer.length, size - done),
-        bytes.position + done,
-      );
-      if (count === 0)
-        throw new BuildError("data-loss", `${shown(content.path)} is shorter than its layer says`);
-      yield buffer.subarray(0, count);
-      done += count;
-    }
+    copyBytes(bytes, path, out);
   } finally {
     bytes.close();
   }

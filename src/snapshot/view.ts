@@ -166,9 +166,9 @@ function* recordsBelow(index: LayerIndex, path: BytePath): Generator<number> {
 }
 
 /** First record below a directory and the first one after them. */
-function below(index: LayerIndex, path: BytePath, from = 0): [number, number] {
+function below(index: LayerIndex, path: BytePath): [number, number] {
   if (path === "") return [1, index.count]; // record 0 is the root
-  const start = lowerBound(index, Buffer.from(`${path}/`, "latin1"), from);
+  const start = lowerBound(index, Buffer.from(`${path}/`, "latin1"));
   return [start, lowerBound(index, Buffer.from(`${path}0`, "latin1"), start)]; // "0" follows "/"
 }
 

@@ -14,11 +14,8 @@ export function runTreeTask<K extends keyof Tasks>(
   namespace: Namespace | undefined,
   task: K,
   input: Parameters<Tasks[K]>[0],
-  signal?: AbortSignal,
 ): Promise<Awaited<ReturnType<Tasks[K]>>> {
-  return namespace === undefined
-    ? runInWorker(entry, task, input, { signal })
-    : namespace.run(entry, task, input, signal);
+  return namespace === undefined ? runInWorker(entry, task, input) : namespace.run(entry, task, input);
 }
 
 /**

@@ -21,7 +21,8 @@ const temporary: readonly (readonly [directory: string, name: RegExp])[] = [
   ...["", "cache/records/*", "cache/aliases/*", "containers", "containers/*", "contexts", "layers/*"].map(
     (directory) => [directory, /\.tmp$/] as const,
   ),
-  ...["names", "remote/http"].map((directory) => [directory, /\.tmp$/] as const),
+  ["names", /\.tmp$/],
+  ["remote/http", /\.tmp$/],
   ["remote/git", /\.new$/],
   ["remote/git/*/objects/pack", /^tmp_/],
 ];
@@ -35,8 +36,8 @@ const locks: typeof temporary = [
  * What killed processes left in the store: files and directories that were to get another name, and files of locks that nobody
  * holds. What came after `since`, when the oldest live lease began, may belong to its build and is spared.
  */
-export function* leftovers(root: string, since: number, now: number = Date.now()): Generator<Leftover> {
-  const before = Math.min(since, now - staleAfter);
+export function* leftovers(root: string, since: number): Generator<Leftover> {
+  const before = Math.min(since, Date.now() - staleAfter);
   const isOld = (file: string) => {
     // By the change time: a directory that is being unpacked has the modification time that its archive says.
     const changed = statSync(file, { throwIfNoEntry: false })?.ctimeMs;

@@ -23,7 +23,8 @@ export async function sweepTrash(root: string): Promise<void> {
 const day = 24 * 60 * 60 * 1000;
 
 /** Deletes logs of steps that are older than a week, and what was remembered of contexts that no build read for a month. */
-export function sweepOld(root: string, now: number = Date.now()): void {
+export function sweepOld(root: string): void {
+  const now = Date.now();
   sweepUnused(join(root, "logs"), now - 7 * day);
   sweepUnused(join(root, "contexts"), now - 30 * day);
 }

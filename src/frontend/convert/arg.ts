@@ -1,5 +1,5 @@
 import { type ArgInstruction, expandWord } from "../../dockerfile/index.ts";
-import { commit, type StageState, type Step, variablesOf, withVariables } from "../stage-state.ts";
+import { commit, type StageState, type Step, withVariables } from "../stage-state.ts";
 import { steeringArgs, warnUndefined } from "./expand.ts";
 import { warnOfSecret } from "./secret-names.ts";
 
@@ -27,7 +27,7 @@ export function convertArg(state: StageState, step: Step<ArgInstruction>): Stage
   return commit(next, build, `ARG ${shown.join(" ")}`);
 
   function expandDefault(now: StageState, text: string): string {
-    const expansion = expandWord(text, variablesOf(now), { escape: build.dockerfile.escape });
+    const expansion = expandWord(text, now.env, { escape: build.dockerfile.escape });
     warnUndefined(step, now, expansion.unmatched);
     return expansion.text;
   }

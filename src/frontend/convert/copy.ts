@@ -13,7 +13,7 @@ import {
 } from "../../llb/index.ts";
 import { absolutePath, cleanKeepingSlash, cleanPath, joinPath } from "../paths.ts";
 import { invalid, requireCapability } from "../refuse.ts";
-import { commitLayer, type FileSource, type StageState, type Step, variablesOf } from "../stage-state.ts";
+import { commitLayer, type FileSource, type StageState, type Step } from "../stage-state.ts";
 import { nameStep, shownText, stepOptions } from "../step-name.ts";
 import { inlineFile } from "./inline-file.ts";
 import { parseMode } from "./mode.ts";
@@ -63,7 +63,7 @@ export function copyFiles(
 ): StageState {
   const { stage } = step;
   checkFeatures(step, request);
-  const text = withoutLogins(shownText(step, variablesOf(state), step.instruction.code, false));
+  const text = withoutLogins(shownText(step, state.env, step.instruction.code, false));
   const naming = { platform: state.platform, onbuild: step.onbuild, variables: state.env };
   const { name, state: named } = nameStep(stage, state, text, naming);
   const options = stepOptions(step, name);

@@ -5,7 +5,7 @@ import {
   type StageInstruction,
   undefinedVariables,
 } from "../../dockerfile/index.ts";
-import { type StageState, type Step, variablesOf } from "../stage-state.ts";
+import type { StageState, Step } from "../stage-state.ts";
 import { warn } from "./warn.ts";
 
 /** Arguments that steer the build itself and are not handed to its processes. */
@@ -24,7 +24,7 @@ export function expanderOf(step: Step, state: StageState, options: ExpandOptions
     const unmatched = new Set<string>();
     try {
       const all = { escape: build.dockerfile.escape, ...options, unmatched };
-      return expandWord(word, variablesOf(state), all).text;
+      return expandWord(word, state.env, all).text;
     } finally {
       warnUndefined(step, state, unmatched);
     }

@@ -1,14 +1,14 @@
 import { goText } from "../../core/index.ts";
 import { didYouMean, type ExposeInstruction, expandWords } from "../../dockerfile/index.ts";
 import { invalid } from "../refuse.ts";
-import { commit, type StageState, type Step, variablesOf, withConfig } from "../stage-state.ts";
+import { commit, type StageState, type Step, withConfig } from "../stage-state.ts";
 import { warn } from "./warn.ts";
 
 /** EXPOSE: `[[ip:]host-port:]port[-port][/protocol]`; only port and protocol count. */
 export function convertExpose(state: StageState, step: Step<ExposeInstruction>): StageState {
   const { build } = step.stage;
   const options = { escape: build.dockerfile.escape };
-  const words = step.instruction.ports.flatMap((text) => expandWords(text, variablesOf(state), options));
+  const words = step.instruction.ports.flatMap((text) => expandWords(text, state.env, options));
   const ports = words.flatMap((word) => portsOf(step, word));
   const exposed = {
     ...state.image.config.ExposedPorts,

@@ -2,7 +2,7 @@ import { goText } from "../../core/index.ts";
 import type { WorkdirInstruction } from "../../dockerfile/index.ts";
 import { fileVertex, parseOwner } from "../../llb/index.ts";
 import { absolutePath, cleanPath } from "../paths.ts";
-import { commit, commitLayer, type StageState, type Step, variablesOf, withConfig } from "../stage-state.ts";
+import { commit, commitLayer, type StageState, type Step, withConfig } from "../stage-state.ts";
 import { nameStep, shownText, stepOptions } from "../step-name.ts";
 import { warn } from "./warn.ts";
 
@@ -17,7 +17,7 @@ export function convertWorkdir(state: StageState, step: Step<WorkdirInstruction>
   const path = absolutePath(state.image.config.WorkingDir ?? "", written, false);
   const inside = { ...enterDirectory(state, path), workdirSet: true };
   if (path === "/") return commit(inside, build, `WORKDIR ${path}`);
-  const text = shownText(step, variablesOf(inside), step.instruction.code, false);
+  const text = shownText(step, inside.env, step.instruction.code, false);
   const { name, state: named } = nameStep(step.stage, inside, text, {
     platform: inside.platform,
     onbuild: step.onbuild,

@@ -10,7 +10,6 @@ import {
   goText,
   hexOf,
   mediaTypes,
-  type Platform,
   parseReference,
 } from "../../core/index.ts";
 import { tarEnd, tarHeader, tarPadding } from "../../layer/index.ts";
@@ -74,11 +73,10 @@ export function membersOf(
   images: readonly ArchiveImage[],
   format: ArchiveFormat,
   content: ContentStore,
-  platform?: Platform,
 ): readonly Member[] {
   // Docker's format has room for one platform of an index; a layout takes the index as it is.
   const chosen = (format === "docker" ? images : []).map(({ target, names }) => ({
-    image: readImage(content, target, platform),
+    image: readImage(content, target),
     names,
   }));
   const wanted =
