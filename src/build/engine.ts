@@ -34,6 +34,7 @@ export interface EngineOptions {
   readonly offline?: boolean;
 }
 
+/** Opens the engine of one build; `close` gives back what it opened by then. */
 export function openEngine(options: EngineOptions): Engine {
   const store = openStore(defined({ root: options.root }));
   const lease = openLease(store.root);

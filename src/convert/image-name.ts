@@ -8,6 +8,7 @@ export interface ImageName {
   readonly hasDigest: boolean;
 }
 
+/** Takes a name apart as it is written; nothing is added to it. */
 export function splitImageName(text: string): ImageName {
   const [name = "", digest] = text.split("@");
   const tagAt = name.lastIndexOf(":") > name.lastIndexOf("/") ? name.lastIndexOf(":") : name.length;

@@ -57,7 +57,7 @@ function isSwap(a: string, b: string): boolean {
   );
 }
 
-/** Levenshtein's distance, by one row of the table. */
+/** Levenshtein's distance, as BuildKit counts it: what checks suggest is part of their messages. */
 function editDistance(a: string, b: string): number {
   const row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {

@@ -19,6 +19,7 @@ export interface ResolvedPath {
   readonly found: { readonly hostPath: string; readonly stats: Stats } | undefined;
 }
 
+/** Reads the marks of one way of stacking. */
 export function markReader(marks: Marks): MarkReader {
   if (marks === "files")
     return {

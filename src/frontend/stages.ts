@@ -29,6 +29,7 @@ export interface UsedPaths {
   readonly uses: Map<StageInstruction, Map<number, Set<string>>>;
 }
 
+/** Nothing is used yet. */
 export function noPaths(): UsedPaths {
   return { context: new Set(), stages: new Map(), uses: new Map() };
 }

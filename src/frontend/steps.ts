@@ -27,6 +27,7 @@ export interface Finish {
   config(image: ImageConfig): ImageConfig;
 }
 
+/** Starts watching; `results` is for when all stages are converted. */
 export function collectSteps(source: DockerfileStages, graph: StageGraph, origins: Origins): StepCollector {
   const seen: Seen[] = [];
 

@@ -46,21 +46,25 @@ function isDeep(bytes: Uint8Array): boolean {
   return depth > deepest;
 }
 
+/** Checks that foreign JSON is an object; `where` is for the error. */
 export function object(value: unknown, where: string): JsonObject {
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as JsonObject;
   throw wrongType(where, "an object", value);
 }
 
+/** The same for an array. */
 export function array(value: unknown, where: string): readonly unknown[] {
   if (Array.isArray(value)) return value;
   throw wrongType(where, "an array", value);
 }
 
+/** The same for a string. */
 export function string(value: unknown, where: string): string {
   if (typeof value === "string") return value;
   throw wrongType(where, "a string", value);
 }
 
+/** The same for an array of strings. */
 export function strings(value: unknown, where: string): readonly string[] {
   return array(value, where).map((item, i) => string(item, `${where}[${i}]`));
 }

@@ -68,10 +68,12 @@ export function bootId(): string {
   return boot;
 }
 
+/** An id that no layer has. */
 export function freshId(): LayerId {
   return randomBytes(16).toString("hex");
 }
 
+/** Opens the layer files of the store at `root`. Touches nothing. */
 export function openLayerFiles(root: string): LayerFiles {
   const layers = join(root, "layers");
   const trash = join(root, "trash");

@@ -35,6 +35,7 @@ export interface DirectoryStyle {
 /** Paths of a layer on the host. */
 export type Host = (path: BytePath) => string | Buffer;
 
+/** Where paths of a layer lie when its root is `directory`. */
 export function hostBelow(directory: string): Host {
   const base = bytePathOf(directory);
   return (path) => fsPath(path === "" ? base : `${base}/${path}`);
@@ -47,6 +48,7 @@ export function canMake({ type }: Pick<LayerEntry, "type">, { ids }: DirectorySt
   return ids === undefined || (type !== "char" && type !== "block");
 }
 
+/** Hides `path` of the layers below, by the marks of this way of stacking. */
 export function makeWhiteout(host: Host, path: BytePath, { marks }: DirectoryStyle): void {
   if (marks !== "files") makeNode(host(path), "char", 0);
   else {

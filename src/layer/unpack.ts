@@ -49,6 +49,7 @@ interface Unpacking {
   readonly lower: Rootfs | undefined;
 }
 
+/** Makes the directory form of a layer that is a tar, at `target`, which must not be there yet. */
 export function unpackLayer({ source, below, target, style }: UnpackTask): void {
   const index = loadIndex(source.index);
   if (index === undefined)

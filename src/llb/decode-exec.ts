@@ -10,6 +10,7 @@ const contentCacheModes = ["default", "on", "off"] as const;
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
+/** Reads a `pb.ExecOp`. */
 export function decodeExec(r: WireReader): ExecOp {
   let meta: ExecMeta | undefined;
   let network = 0;

@@ -15,6 +15,7 @@ import type { WireReader } from "./wire-reader.ts";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
+/** Reads a `pb.FileOp`. */
 export function decodeFile(r: WireReader): FileOp {
   const actions: FileAction[] = [];
   r.fields((field) => field === 2 && actions.push(decodeAction(r.message("LLB file action"))));

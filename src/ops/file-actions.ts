@@ -55,6 +55,7 @@ export function makeDirectories(
   create(fs, "mkdir", path, { type: "directory", mode, mtime }, owner);
 }
 
+/** Carries out a mkdir. */
 export function mkdir(fs: Staging, action: MkdirAction, owner: Owner | undefined): void {
   const path = resolvePath(fs, bytePathOf(action.path), { last: "follow" });
   const mode = action.mode & 0o777;
@@ -77,6 +78,7 @@ export function mkfile(fs: Staging, action: MkfileAction, owner: Owner | undefin
   } else create(fs, "open", path, { ...file, type: "file", mode: action.mode & 0o777 }, owner);
 }
 
+/** Carries out a symlink. */
 export function symlink(fs: Staging, action: SymlinkAction, owner: Owner | undefined): void {
   const path = resolvePath(fs, bytePathOf(action.newpath), { last: "follow" });
   if (fs.lookup(path) !== undefined) throw operationError("symlink", path, "file exists");
@@ -90,6 +92,7 @@ export function symlink(fs: Staging, action: SymlinkAction, owner: Owner | undef
   );
 }
 
+/** Carries out an rm. */
 export function rm(fs: Staging, action: RmAction): void {
   const path = cleanPath(bytePathOf(action.path));
   if (!action.allowWildcard) {

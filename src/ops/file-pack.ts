@@ -19,6 +19,7 @@ export interface DigestLog {
   take(): ReadFiles;
 }
 
+/** Collects the digests of the files of the host that are read. */
 export function digestLog(): DigestLog {
   const rows: number[] = [];
   let digests = new Uint8Array(0);

@@ -48,6 +48,7 @@ function baseOf(op: FileOp, refs: readonly Ref[]): Ref | undefined {
   return refs[input];
 }
 
+/** Keeps a layer under its layer key, with what the base answered, where that is little enough to be worth it. */
 export async function rememberLayer(
   { layerCache }: FileOpDependencies,
   key: Digest,

@@ -78,6 +78,7 @@ interface State {
   pinned: boolean;
 }
 
+/** Starts changes over a tree, which stays as it is. */
 export function stageOver(lower: Tree): Staging {
   return stagingOf({
     lower,

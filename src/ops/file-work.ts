@@ -55,6 +55,7 @@ export const inlineBytes = 8 << 20;
 
 export const worker = workerFile("file-worker", import.meta.url);
 
+/** Digests of what is copied from the inputs that are wanted. A source that is missing is looked for elsewhere. */
 export async function selectionDigests(
   work: Work,
   wanted: (input: number) => boolean,
@@ -114,6 +115,7 @@ export async function ownerIds(work: Work, wanted: (input: number) => boolean): 
   return found;
 }
 
+/** An input as data, for a worker. */
 export async function inputOf({ dependencies, names, inputs }: Work, index: number): Promise<FileInput> {
   const ref = inputs[index]!;
   const name = ref.kind === "tree" ? ref.tree.name : (names[index] ?? `input ${index}`);
@@ -125,11 +127,13 @@ export async function inputOf({ dependencies, names, inputs }: Work, index: numb
   return { kind: "layers", name, sources };
 }
 
+/** How many entries an input has. */
 export function entriesOf({ layers }: FileOpDependencies, ref: Ref): number {
   if (ref.kind === "tree") return ref.tree.entryCount;
   return ref.snapshot.layers.reduce((sum, id) => sum + (layers.record(id)?.entryCount ?? 0), 0);
 }
 
+/** The layers that an input consists of; none for a directory of the host. */
 export function layersOf(ref: Ref | undefined): readonly LayerId[] {
   return ref?.kind === "snapshot" ? ref.snapshot.layers : [];
 }

@@ -51,6 +51,7 @@ const longestPause = 30_000;
 /** A token is not used in the last seconds of its life: clocks differ and requests take time. */
 const tokenMargin = 5_000;
 
+/** Makes what sends the requests of a client: over `transport`, logged in where the registry wants it, again after a failure that passes. */
 export function createRequests(
   transport: Transport,
   options: {

@@ -8,6 +8,7 @@ export function lengthPrefixed(data: Uint8Array | string): Buffer {
   return Buffer.concat([uint32(bytes.length), bytes]);
 }
 
+/** A number in four bytes. */
 export function uint32(value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(value);
@@ -32,6 +33,7 @@ export interface WireReader {
   rest(): Buffer;
 }
 
+/** Reads the fields of a message one after the other. */
 export function wireReader(data: Buffer): WireReader {
   let at = 0;
   const take = (length: number): Buffer => {

@@ -15,6 +15,7 @@ export interface DigestMemo {
   save(): void;
 }
 
+/** Opens the digests beside an index; those of another index (`indexCrc`) are forgotten. Without a file nothing is kept. */
 export function openDigestMemo(file: string | undefined, indexCrc: number): DigestMemo {
   let known: Map<number, Uint8Array> | undefined;
   let fresh: [number, Uint8Array][] = [];

@@ -64,6 +64,7 @@ export interface Record {
 /** Bytes of paths and the like in one index. */
 const heapLimit = 2 ** 30;
 
+/** The error of a layer with more than an index can hold. */
 export function tooLarge(): BuildError {
   return new BuildError("resource-exhausted", "the paths of the layer are too many and too long");
 }
@@ -74,6 +75,7 @@ export interface DigestPool {
   at(number: number): Uint8Array;
 }
 
+/** Starts a pool. */
 export function digestPool(): DigestPool {
   let bytes = new Uint8Array(0);
   let count = 0;

@@ -23,6 +23,7 @@ export interface Kept {
 /** Larger blobs under a lease are layers; what is smaller may be a manifest, and then keeps what it lists. */
 const manifestLimit = 1 << 20;
 
+/** Starts with nothing; `all` are the layers of the store. */
 export function createKept(store: Store, all: ReadonlyMap<LayerId, LayerRecord>): Kept {
   const layers = new Set<LayerId>();
   const blobs = new Set<Digest>();

@@ -33,6 +33,7 @@ export function isComment(text: string): boolean {
   return text[leadingSpaces(text)] === "#";
 }
 
+/** A line that is a comment, as a node. */
 export function commentOn(line: Line): Comment {
   const text = withoutLineEnd(line.text);
   const start = leadingSpaces(text);
@@ -106,6 +107,7 @@ export function rangeOf(line: LogicalLine, start: number, end: number): SourceRa
   return { start: from, end: { line: last.line, column: last.column + 1 } };
 }
 
+/** A part of a logical line, with its place in the file. */
 export function wordOf(line: LogicalLine, span: Span): Word {
   return { text: span.text, range: rangeOf(line, span.start, span.end) };
 }

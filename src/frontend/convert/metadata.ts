@@ -33,6 +33,7 @@ export function convertVolume(state: StageState, step: Step<VolumeInstruction>):
   );
 }
 
+/** STOPSIGNAL, by name or number. */
 export function convertStopsignal(state: StageState, step: Step<StopsignalInstruction>): StageState {
   const { signal } = step.instruction;
   if (!isSignal(signal)) throw invalid(`invalid signal: ${signal}`, signalHint(signal));
@@ -63,6 +64,7 @@ function isSignal(text: string): boolean {
   return signals.has(name);
 }
 
+/** HEALTHCHECK; `NONE` switches off that of the base. */
 export function convertHealthcheck(state: StageState, step: Step<HealthcheckInstruction>): StageState {
   const check = step.instruction.healthcheck;
   const config = {
@@ -86,6 +88,7 @@ export function convertHealthcheck(state: StageState, step: Step<HealthcheckInst
   );
 }
 
+/** MAINTAINER: the author of the image. */
 export function convertMaintainer(state: StageState, step: Step<MaintainerInstruction>): StageState {
   const { maintainer } = step.instruction;
   const next = { ...state, image: { ...state.image, author: maintainer } };

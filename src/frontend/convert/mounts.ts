@@ -21,6 +21,7 @@ export interface RunMounts {
   readonly sshSockets: readonly LentMount[];
 }
 
+/** `RUN --mount` flags, with what they refer to. */
 export function convertMounts(state: StageState, step: Step<RunInstruction>): RunMounts {
   const mounts: MountRequest[] = [];
   const secretFiles: LentMount[] = [];

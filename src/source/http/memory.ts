@@ -21,6 +21,7 @@ function fileOf(root: string, key: Digest): string {
   return join(root, "remote", "http", `${hexOf(key)}.json`);
 }
 
+/** What is remembered of a download; undefined when there is nothing that can be read. */
 export function recall(root: string, key: Digest): Download | undefined {
   try {
     const found = JSON.parse(readFileSync(fileOf(root, key), "utf8")) as Download;
@@ -30,6 +31,7 @@ export function recall(root: string, key: Digest): Download | undefined {
   }
 }
 
+/** Remembers a download in place of the last one. */
 export function remember(root: string, key: Digest, download: Download): void {
   const file = fileOf(root, key);
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
