@@ -69,7 +69,7 @@ for (const name of names) {
 async function checkOf(recorded: Recorded): Promise<CheckResult> {
   const { dockerfile } = recorded.inputs;
   const result = await lintDockerfile(dockerfile, optionsOf(recorded), recordedBridge(new Map()));
-  const file = { name: "Dockerfile", shown: "/src/Dockerfile", content: Buffer.from(dockerfile) };
+  const file = { name: "Dockerfile", shown: "/work/context/Dockerfile", content: Buffer.from(dockerfile) };
   return { ...result, file, unknownBases: [] };
 }
 
