@@ -8,7 +8,10 @@ import { root, run } from "./run.ts";
 /** Builds the hello example on a base from Debian's packages, runs it, and shows what the image is made of. */
 
 if (process.getuid?.() !== 0) {
-  process.stderr.write("npm start builds with RUN steps, which need root for now. Try: sudo npm start\n");
+  process.stderr.write(
+    "npm start installs Debian packages and makes a base image of some, as root. Try: sudo npm start\n" +
+      "stagewright itself needs no root: docs/rootless.md\n",
+  );
   process.exit(1);
 }
 if (ensureDebianPackages(runtimePackages).length > 0) process.exit(1);

@@ -125,6 +125,19 @@ describe("containers", { skip: isRoot ? false : "needs root" }, () => {
     assert.deepEqual([more.code, wrong.code], [125, 125]);
   });
 
+  test("start -a runs a container that was made in the foreground, -i hands its input on", async () => {
+    await ok(["create", "-i", "--name", "job", "busybox", "sh", "-c", "cat; echo err >&2; exit 7"]);
+    const closed = await run(["start", "-a", "job"], { input: "typed\n" });
+    assert.deepEqual([closed.code, closed.stdout, closed.stderr], [7, "", "err\n"]);
+    const open = await run(["start", "-ai", "job"], { input: "typed\n" });
+    assert.deepEqual([open.code, open.stdout, open.stderr], [7, "typed\n", "err\n"]);
+    assert.match(await status("job"), /Exited \(7\)/);
+    assert.equal((await ok(["logs", "job"])).stdout, "typed\n");
+    const two = await run(["start", "-a", "job", "job"]);
+    assert.match(two.stderr, /^ERROR: you cannot start and attach multiple containers at once/);
+    await ok(["rm", "job"]);
+  });
+
   test("--env-file is for the container, and not for the Node that reads it", async () => {
     const [file, missing] = [join(sandbox.directory, "env"), join(sandbox.directory, "no-env")];
     writeFileSync(file, "A=1\nNODE_OPTIONS=--no-such-option\nSTAGEWRIGHT_ROOT=/dev/null\n");
