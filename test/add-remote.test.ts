@@ -208,6 +208,20 @@ test("what a server refuses is told with status and URL; a body that ends early 
     /invalid response status 403[\s\S]*HTTP_AUTH_HEADER/,
   );
   assert.match(await addFails(`ADD ${files}/short /f`), /short: /);
+  const raw = (path: string, answer: string) => answers.set(path, ({ socket }) => void socket.end(answer));
+  raw("/switch", "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n");
+  raw("/headers", `HTTP/1.1 200 OK\r\n${"name: value\r\n".repeat(20_000)}\r\nbody`);
+  raw("/lengths", "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxy");
+  raw("/colour", "HTTP/1.1 500 \u001b[31mred\r\ncontent-length: 0\r\n\r\n");
+  answers.set("/round", (_, response) => void response.writeHead(302, { location: "/round" }).end());
+  assert.match(
+    await addFails(`ADD ${files}/switch /f`),
+    /switch: the connection was closed without an answer/,
+  );
+  assert.match(await addFails(`ADD ${files}/headers /f`), /headers: Parse Error: Header overflow/);
+  assert.match(await addFails(`ADD ${files}/lengths /f`), /lengths: Parse Error: Duplicate Content-Length/);
+  assert.match(await addFails(`ADD ${files}/colour /f`), /colour: invalid response status 500 {2}?\[31mred/);
+  assert.match(await addFails(`ADD ${files}/round /f`), /round: more than 10 redirects/);
   assert.match(await addFails(`COPY ${files}/x /f`), /source can't be a URL for COPY/);
   assert.match(
     await addFails("ADD --checksum=sha256:12 http://127.0.0.1/x /f"),
@@ -335,6 +349,47 @@ test("git: a hostile repository reads nothing of the host and runs nothing", asy
   await tool("git", ["clone", "-q", "--bare", work, join(sandbox.directory, "git/hostile.git")]);
   const told = await addFails(`ADD ${repositories.url}/hostile.git /`);
   assert.match(told, /transport 'file' not allowed/);
+  const proof = join(sandbox.directory, "proof");
+  const submodules: [string, string][] = [
+    [`ext::sh -c "touch% ${proof}"`, "transport 'ext' not allowed"],
+    [`--upload-pack=touch ${proof}`, "ignoring suspicious submodule|No url found"],
+    [`ssh://-oProxyCommand=touch%20${proof}/x`, "strange hostname|no SSH key|blocked|suspicious"],
+    ["fd::0", "transport 'fd' not allowed"],
+  ];
+  for (const [i, [url, reason]] of submodules.entries()) {
+    await gitIn(work, ["config", "-f", ".gitmodules", "submodule.stolen.url", url]);
+    await gitIn(work, ["commit", "-qam", "odd"]);
+    await tool("git", ["clone", "-q", "--bare", work, join(sandbox.directory, `git/odd-${i}.git`)]);
+    assert.match(await addFails(`ADD ${repositories.url}/odd-${i}.git /`), new RegExp(reason), url);
+  }
+  assert.ok(!existsSync(proof));
+});
+
+test("git: names that look like options are names", async () => {
+  const proof = join(sandbox.directory, "option-proof");
+  const run = `--upload-pack=touch ${proof}`;
+  const app = `${repositories.url}/app.git`;
+  for (const [source, reason] of [
+    [`${app}#${run.replace(" ", "%20")}`, /invalid git ref "--upload-pack=touch /],
+    [`${app}?ref=${encodeURIComponent(run)}`, /invalid git ref/],
+    [`${app}?branch=${encodeURIComponent(run)}`, /does not contain ref refs\/heads\/--upload-pack/],
+    [`${app}#main:--output=x`, /invalid subdir "--output=x"/],
+    [`${app}#ma*`, /does not contain ref ma\*/],
+    [`${app}#main%0A--x`, /does not contain ref main/],
+    [`${app}?checksum=--x`, /invalid checksum --x/],
+    [`ssh://-oProxyCommand=touch%20${proof}/x.git`, /no SSH key|strange hostname/],
+    [`-oProxyCommand=touch@127.0.0.1:x.git`, /./],
+  ] as const)
+    assert.match(await addFails(`ADD ${source} /`), reason, source);
+  const key = sandbox.files("keys", {});
+  await tool("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", join(key, "id")]);
+  const context = sandbox.files("ssh-option", {
+    Dockerfile: `FROM scratch\nADD ssh://-oProxyCommand=touch%20${proof}/x.git /\n`,
+  });
+  const { code, stderr } = await sandbox.run(["build", context, `--ssh=default=${join(key, "id")}`]);
+  assert.equal(code, 1);
+  assert.match(stderr, /strange hostname/);
+  assert.ok(!existsSync(proof));
 });
 
 test("git: a builder that is killed leaves no git behind", { timeout: 60_000 }, async () => {

@@ -101,6 +101,7 @@ async function open(
   const response = new Promise<IncomingMessage>((resolve, reject) => {
     request.on("response", resolve);
     request.on("error", reject);
+    request.on("close", () => reject(new Error(`${name} closed the connection without an answer`)));
     request.on("timeout", () => request.destroy(new Error(`${name} does not answer`)));
   });
   response.catch(() => undefined); // whoever waits for the answer reports it

@@ -50,6 +50,8 @@ export function openTransport(options: { env: NodeJS.ProcessEnv; idleTimeout: nu
             : http.request(url, { ...common, agent: plain });
         request.on("timeout", () => request.destroy(stalled(url, idleTimeout)));
         request.on("error", reject);
+        // As after an answer that switches protocols, which nobody asked for.
+        request.on("close", () => reject(new Error("the connection was closed without an answer")));
         request.on("response", (answer) => {
           // A reader that is gone must not turn a late error of the connection into an uncaught one.
           answer.on("error", () => {});
