@@ -24,7 +24,8 @@ const nodeTypes: Readonly<Record<string, NodeType>> = {
 
 /**
  * Unpacks a tar into a directory as ADD does: entries replace what is there, directories are merged, symlinks on the way are
- * resolved as if `into` were the root, missing parents are made with mode 0755. `owner` replaces every entry's ids.
+ * resolved as if `into` were the root, missing parents are made with mode 0755 and belong to root. `owner` replaces every
+ * entry's ids.
  * Names that climb with `..` are refused.
  */
 export function unpackTar(fs: Staging, into: BytePath, archive: OpenArchive, owner: Owner | undefined): void {
@@ -46,10 +47,10 @@ interface Unpacking {
 }
 
 function unpackMember(unpacking: Unpacking, member: TarMember): void {
-  const { fs, into, owner } = unpacking;
+  const { fs, into } = unpacking;
   const path = placeOf(unpacking, member, member.name);
   if (path === "") return;
-  if (path !== into) makeDirectories(fs, parentOf(path), 0o755, owner, unspecifiedTime);
+  if (path !== into) makeDirectories(fs, parentOf(path), 0o755, undefined, unspecifiedTime);
   const existing = fs.lookup(path);
   if (member.flag === "1") {
     unpackHardlink(unpacking, member, path);

@@ -59,6 +59,8 @@ test("bad words are refused", () => {
     ["${NAME", /unsupported modifier \(\ufffd\)/],
     ["${NAME:-x", /missing '}'/],
     ["${}", /bad substitution/],
+    ["${NAME:}", /missing '}'/],
+    ["${NAME:}x}", /unsupported modifier \(:\}\)/],
     ["${NAME:#x}", /unsupported modifier \(:#\)/],
     ["${NAME^}", /unsupported modifier \(\^\)/],
     ["${UNSET:?please set it}", /UNSET: please set it/],

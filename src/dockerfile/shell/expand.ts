@@ -216,14 +216,17 @@ function readBraced(reader: Reader, depth: number): string {
   const colon = operator === ":";
   const modifier = colon ? (reader.text[reader.at++] ?? "") : operator;
   const shown = colon ? `:${modifier}` : modifier;
-  if (!"-+?#%".includes(modifier) || modifier === "" || (colon && (modifier === "#" || modifier === "%"))) {
-    // BuildKit's words for a word that ends here, with what Go reads at an end.
+  const rawWord = modifier === "#" || modifier === "%";
+  const known = modifier !== "" && "-+?#%".includes(modifier) && !(colon && rawWord);
+  // BuildKit reads the word behind any colon before it looks at the modifier.
+  if (!known && (!colon || rawWord)) {
+    // Its words for a word that ends here, with what Go reads at an end.
     if (modifier === "") fail(`unsupported modifier (${shown}\ufffd) in substitution`, "'}' is missing");
     fail(`unsupported modifier (${shown}) in substitution`);
   }
-  const rawWord = modifier === "#" || modifier === "%";
   const word = readNested(reader, "}", rawWord, depth, "syntax error: missing '}'");
   const value = lookUp(reader, name);
+  if (!known) fail(`unsupported modifier (${shown}) in substitution`);
   if (value === undefined && reader.skipUnset) return `\${${name}${shown}${word}}`;
   return modified(name, value, colon, modifier, word);
 }
