@@ -38,6 +38,8 @@ test("patterns match as moby/patternmatcher does", () => {
     ["a\\*b", "axb", false],
     ["a.b", "axb", false],
     ["a(b)+|{c}$^", "a(b)+|{c}$^", true],
+    ["a|b/*", "a|b/x", true],
+    ["a|b/*", "a", false],
     [".*", ".git/config", true],
     [".", "a", false],
     ["**/*.md", "a/b.md", true],

@@ -16,6 +16,8 @@ test("symbolic modes", () => {
   assert.equal(changed("u+s,g+s", 0o755), "6755");
   assert.equal(changed("o+s", 0o755), "755");
   assert.equal(changed("+t", 0o755), "1755");
+  assert.equal(changed("=tx", 0o644), "1644");
+  assert.equal(changed("a+xt", 0o644), "1755");
   assert.equal(changed("a=rx", 0o1777), "1555");
   assert.equal(changed("g=o", 0o2704), "2744");
   assert.equal(changed("0750", 0o644), "750");

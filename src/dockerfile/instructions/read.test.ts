@@ -100,6 +100,11 @@ test("a trigger keeps its text, here-documents included", () => {
   assert.equal(onbuild.kind === "onbuild" && onbuild.expression, "COPY  <<E /e\nhello\nE");
 });
 
+test("flags keep letters beyond ASCII", () => {
+  const copy = read("COPY --exclude=é* --chown=ü a b");
+  assert.deepEqual(copy.kind === "copy" && [...copy.exclude, copy.chown], ["é*", "ü"]);
+});
+
 test("mistakes are refused where they are, with what to do", () => {
   const cases: readonly [string, RegExp, RegExp | undefined, number][] = [
     ["FORM a", /line 1: unknown instruction: FORM$/, /did you mean FROM\?/, 0],
