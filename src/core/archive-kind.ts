@@ -1,17 +1,33 @@
+import { closeSync, openSync, readSync } from "node:fs";
+
 /** How a file is compressed, by its first bytes. */
 export type FileCompression = "gzip" | "zstd" | "bzip2" | "xz";
 
-const magics: readonly (readonly [FileCompression, string])[] = [
-  ["gzip", "1f8b08"],
-  ["zstd", "28b52ffd"],
-  ["bzip2", "425a68"],
-  ["xz", "fd377a585a00"],
+/** In hex. A zstd file may begin with a frame to be skipped. */
+const magics: readonly (readonly [FileCompression, RegExp])[] = [
+  ["gzip", /^1f8b08/],
+  ["zstd", /^(28b52ffd|5.2a4d18)/],
+  ["bzip2", /^425a68/],
+  ["xz", /^fd377a585a00/],
 ];
+
+const magicSize = 6;
 
 /** What a file that begins like this is compressed with; `undefined` when it is not. */
 export function fileCompression(start: Uint8Array): FileCompression | undefined {
-  const hex = Buffer.from(start.subarray(0, 6)).toString("hex");
-  return magics.find(([, magic]) => hex.startsWith(magic))?.[0];
+  const hex = Buffer.from(start.subarray(0, magicSize)).toString("hex");
+  return magics.find(([, magic]) => magic.test(hex))?.[0];
+}
+
+/** The same of a file of the host. */
+export function compressionOfFile(file: string | Buffer): FileCompression | undefined {
+  const start = Buffer.alloc(magicSize);
+  const fd = openSync(file, "r");
+  try {
+    return fileCompression(start.subarray(0, readSync(fd, start, 0, magicSize, 0)));
+  } finally {
+    closeSync(fd);
+  }
 }
 
 const blockSize = 512;

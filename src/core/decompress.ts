@@ -1,4 +1,5 @@
 import { Readable } from "node:stream";
+import { fileCompression } from "./archive-kind.ts";
 import type { Bytes } from "./bytes.ts";
 import { BuildError } from "./errors.ts";
 
@@ -8,13 +9,11 @@ import { BuildError } from "./errors.ts";
  */
 export async function* decompressed(data: Bytes): Bytes {
   const { head, whole } = await peek(data, 6);
-  const is = (...magic: number[]) => magic.every((byte, i) => head[i] === byte);
-  if (is(0x1f, 0x8b)) yield* through(whole, (await import("node:zlib")).createGunzip());
-  else if (is(0x28, 0xb5, 0x2f, 0xfd))
-    yield* through(whole, (await import("node:zlib")).createZstdDecompress());
-  else if (is(0xfd, 0x37, 0x7a, 0x58, 0x5a)) yield* throughProgram(whole, "xz");
-  else if (is(0x42, 0x5a, 0x68)) yield* throughProgram(whole, "bzip2");
-  else yield* whole;
+  const compression = fileCompression(head);
+  if (compression === undefined) yield* whole;
+  else if (compression === "gzip") yield* through(whole, (await import("node:zlib")).createGunzip());
+  else if (compression === "zstd") yield* through(whole, (await import("node:zlib")).createZstdDecompress());
+  else yield* throughProgram(whole, compression);
 }
 
 async function* through(data: Bytes, transform: NodeJS.ReadWriteStream): Bytes {

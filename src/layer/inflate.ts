@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import { closeSync, createReadStream, openSync, readSync, rmSync } from "node:fs";
+import { closeSync, createReadStream, openSync, rmSync } from "node:fs";
 import type { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGunzip, createZstdDecompress } from "node:zlib";
-import { BuildError, type Digest, writeFully } from "../core/index.ts";
+import { BuildError, compressionOfFile, type Digest, writeFully } from "../core/index.ts";
 
 export type Compression = "none" | "gzip" | "zstd";
 
@@ -11,21 +11,11 @@ const pieceSize = 1 << 18;
 
 /** Tells by the first bytes how a blob is compressed; everything unknown counts as a plain tar. Refuses xz and bzip2. */
 export function compressionOf(file: string): Compression {
-  const head = Buffer.alloc(4);
-  const fd = openSync(file, "r");
-  try {
-    readSync(fd, head, 0, 4, 0);
-  } finally {
-    closeSync(fd);
-  }
-  if (head[0] === 0x1f && head[1] === 0x8b) return "gzip";
-  const word = head.readUInt32LE(0);
-  const foreign = word === 0x587a37fd ? "xz" : head.toString("latin1", 0, 3) === "BZh" ? "bzip2" : undefined;
-  if (foreign !== undefined)
-    throw new BuildError("unimplemented", `it is compressed with ${foreign}, which is not supported`, {
-      hint: "decompress it first; gzip and zstd are understood",
-    });
-  return word === 0xfd2fb528 || (word & 0xfffffff0) >>> 0 === 0x184d2a50 ? "zstd" : "none";
+  const compression = compressionOfFile(file) ?? "none";
+  if (compression !== "xz" && compression !== "bzip2") return compression;
+  throw new BuildError("unimplemented", `it is compressed with ${compression}, which is not supported`, {
+    hint: "decompress it first; gzip and zstd are understood",
+  });
 }
 
 /** Decompresses a file into `target` while hashing. Nothing is left at `target` when it fails. */

@@ -15,7 +15,7 @@ import {
   BuildError,
   type BytePath,
   bytePathOf,
-  fileCompression,
+  compressionOfFile,
   fsPath,
   isTarHeader,
   writeFully,
@@ -47,7 +47,7 @@ export async function openArchive(
 ): Promise<Archive | undefined> {
   if (node.type !== "file" || node.content === undefined || node.size === 0) return undefined;
   const file = hostFile(node.content, temporary);
-  const compression = fileCompression(head(file, 6));
+  const compression = compressionOfFile(fsPath(file));
   if (compression === undefined)
     return isTarHeader(head(file, blockSize)) ? { file, size: statSync(fsPath(file)).size } : undefined;
   const plain = temporary.path();

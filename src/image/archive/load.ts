@@ -1,9 +1,10 @@
-import { closeSync, openSync, readSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { basename } from "node:path";
 import type { ContentStore } from "../../content/index.ts";
 import {
   BuildError,
   type Bytes,
+  compressionOfFile,
   type Descriptor,
   type Digest,
   decompressed,
@@ -270,20 +271,9 @@ async function loadDockerImage(members: Members, entry: DockerEntry, options: Lo
 function checkPlainLayers(manifest: Manifest, config: ImageConfig, content: ContentStore): void {
   config.rootfs.diff_ids.forEach((diffId, i) => {
     const { digest } = manifest.layers[i]!;
-    if (digest !== diffId && !isCompressed(content.path(digest)))
+    if (digest !== diffId && compressionOfFile(content.path(digest)) === undefined)
       throw new BuildError("data-loss", `image archive: layer ${i + 1} is ${digest} instead of ${diffId}`);
   });
-}
-
-function isCompressed(file: string): boolean {
-  const magic = Buffer.alloc(4);
-  const descriptor = openSync(file, "r");
-  try {
-    readSync(descriptor, magic);
-  } finally {
-    closeSync(descriptor);
-  }
-  return magic.readUInt16BE() === 0x1f8b || magic.readUInt32BE() === 0x28b52ffd;
 }
 
 function checkConfigName(path: string, raw: Buffer): void {
