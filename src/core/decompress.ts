@@ -1,7 +1,7 @@
 import { Readable } from "node:stream";
 import { fileCompression } from "./archive-kind.ts";
 import type { Bytes } from "./bytes.ts";
-import { BuildError } from "./errors.ts";
+import { BuildError, foreignText } from "./errors.ts";
 
 /**
  * Undoes gzip, zstd, xz or bzip2 around an archive; what is not compressed passes through. xz and bzip2 need the programs of
@@ -85,7 +85,7 @@ async function* throughProgram(data: Bytes, program: "xz" | "bzip2"): Bytes {
     if (failure !== undefined) throw failure;
     if (status !== 0)
       throw new BuildError("invalid-argument", "the compressed archive is damaged", {
-        cause: new Error(complaint.trim() || `${program} failed`),
+        cause: new Error(foreignText(complaint) || `${program} failed`),
       });
   } finally {
     source.destroy();

@@ -1,4 +1,3 @@
-import { spawn } from "node:child_process";
 import {
   closeSync,
   createReadStream,
@@ -8,14 +7,14 @@ import {
   rmSync,
   statSync,
 } from "node:fs";
-import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { createGunzip, createZstdDecompress } from "node:zlib";
 import {
   BuildError,
   type BytePath,
+  type Bytes,
   bytePathOf,
   compressionOfFile,
+  decompressed,
   fsPath,
   isTarHeader,
   writeFully,
@@ -51,30 +50,25 @@ export async function openArchive(
   if (compression === undefined)
     return isTarHeader(head(file, blockSize)) ? { file, size: statSync(fsPath(file)).size } : undefined;
   const plain = temporary.path();
-  const source = createReadStream(fsPath(file));
   const start: { checked: boolean } = { checked: false };
   try {
-    const decompressed =
-      compression === "xz" || compression === "bzip2"
-        ? filter(compression, source, name)
-        : source.pipe(compression === "gzip" ? createGunzip() : createZstdDecompress());
-    source.on("error", (error) => decompressed.destroy(error));
-    await pipeline(decompressed, (chunks) => tarOnly(chunks, start), createWriteStream(plain));
+    const content = decompressed(createReadStream(fsPath(file)) as Bytes);
+    await pipeline(content, (chunks) => tarOnly(chunks, start), createWriteStream(plain));
     return start.checked ? { file: bytePathOf(plain), size: statSync(plain).size } : undefined;
   } catch (error) {
     rmSync(plain, { force: true });
-    if (error instanceof BuildError) throw error;
+    if (!(error instanceof BuildError)) throw error;
+    const { code, message, hint, cause } = error;
+    // Without the program that decompresses it nobody knows what it is.
+    if (code === "failed-precondition") throw new BuildError(code, `${name}: ${message}`, { hint, cause });
     if (!start.checked) return undefined;
-    throw new BuildError("data-loss", `${name}: the archive is damaged: ${(error as Error).message}`, {
-      cause: error,
-    });
-  } finally {
-    source.destroy();
+    const reason = cause instanceof Error ? cause.message : message;
+    throw new BuildError("data-loss", `${name}: the archive is damaged: ${reason}`, { cause: error });
   }
 }
 
 /** Passes a tar through; ends at once when it does not begin like one. */
-async function* tarOnly(chunks: AsyncIterable<Buffer>, start: { checked: boolean }): AsyncGenerator<Buffer> {
+async function* tarOnly(chunks: Bytes, start: { checked: boolean }): Bytes {
   let first = Buffer.alloc(0);
   for await (const chunk of chunks) {
     if (start.checked) {
@@ -121,41 +115,4 @@ function copyOut({ view, path }: Extract<Content, { kind: "layer" }>, out: numbe
   } finally {
     bytes.close();
   }
-}
-
-/** Decompresses with a program that reads stdin and writes stdout. */
-function filter(program: "xz" | "bzip2", source: Readable, name: string): Readable {
-  const child = spawn(program, ["-dc"], { stdio: ["pipe", "pipe", "pipe"] });
-  let complaint = "";
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    complaint = (complaint + text).slice(-500);
-  });
-  // The program may stop reading before the end.
-  child.stdin.on("error", () => {});
-  child.on("error", (error: NodeJS.ErrnoException) => {
-    child.stdout.destroy(
-      error.code === "ENOENT"
-        ? new BuildError(
-            "failed-precondition",
-            `${name}: it is compressed with ${program}, and there is no program ${program} on PATH`,
-            {
-              hint: `install ${program === "xz" ? "xz-utils" : "bzip2"}, or compress the archive with gzip or zstd`,
-            },
-          )
-        : error,
-    );
-  });
-  const finished = new Promise<void>((resolve, reject) => {
-    child.on("close", (code) =>
-      code === 0 ? resolve() : reject(new Error(complaint.trim() || `${program} failed`)),
-    );
-  });
-  finished.catch(() => {});
-  source.pipe(child.stdin);
-  return Readable.from(checked(child.stdout, finished), { objectMode: false });
-}
-
-async function* checked(output: AsyncIterable<Buffer>, finished: Promise<void>): AsyncGenerator<Buffer> {
-  yield* output;
-  await finished;
 }
