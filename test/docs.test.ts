@@ -87,6 +87,23 @@ test("no page names a source file that is not there", () => {
   assert.deepEqual(missing, []);
 });
 
+test("what ARCHITECTURE.md and the decisions call by name is in the code", () => {
+  const sources = globSync("src/**/*.ts", { cwd: checkout }).filter((file) => !file.endsWith(".test.ts"));
+  const code = sources.map(textOf).join("\n");
+  const described = pages
+    .filter((page) => /^(ARCHITECTURE\.md|docs\/adr\/)/.test(page))
+    .map(textOf)
+    .join("\n");
+  const names = [...described.matchAll(/`(?:\w+\.)?([a-z]+[A-Z]\w*)(?:\([^`]*\))?`/g)].map(
+    ([, name]) => name!,
+  );
+  const gone = names.filter((name) => !new RegExp(`\\b${name}\\b`).test(code));
+  const places = [...described.matchAll(/`(\w+)`\s+(?:in|of)\s+\[[^\]]+\]\((src\/[^)]+)\)/g)];
+  const elsewhere = places.filter(([, name, file]) => !new RegExp(`\\b${name}\\b`).test(textOf(file!)));
+  assert.ok(names.length > 10 && places.length > 1);
+  assert.deepEqual({ gone, elsewhere: elsewhere.map(([text]) => text) }, { gone: [], elsewhere: [] });
+});
+
 test("ARCHITECTURE.md has the import table that is enforced", () => {
   const enforced = [
     ...readFileSync(join(checkout, "src/imports.test.ts"), "utf8").matchAll(/^ {2}(\w+): \[(.*)\],$/gm),

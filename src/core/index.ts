@@ -1,4 +1,4 @@
-export { compressionOfFile, fileCompression, isArchive, isTarHeader } from "./archive-kind.ts";
+export { compressionOfFile, isArchive, isTarHeader } from "./archive-kind.ts";
 export * from "./byte-path.ts";
 export * from "./bytes.ts";
 export * from "./compression.ts";

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 const sigtermBit = 1n << 14n;
 
 /** Process ids of all descendants of a process, parents first, as this process's own /proc shows them. */
-export function descendants(pid: number): number[] {
+function descendants(pid: number): number[] {
   const found = childrenOf(pid);
   for (let i = 0; i < found.length; i++) found.push(...childrenOf(found[i]!));
   return found;
