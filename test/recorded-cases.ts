@@ -178,14 +178,24 @@ function compareLogs({ vertices, logs }: CaseRecord, events: readonly BuildEvent
   return Object.entries(logs).flatMap(([digest, expected]) => {
     const name = vertices.find((vertex) => vertex.digest === digest)?.name;
     if (name === undefined) return [];
-    const actual = events
-      .filter((event) => event.kind === "log" && event.vertex === digestOf.get(name))
-      .map((event) => (event.kind === "log" ? Buffer.from(event.data).toString() : ""))
-      .join("");
+    const actual = outputOf(digestOf.get(name), events);
     return sortedLines(actual) === sortedLines(expected)
       ? []
       : [`output of ${name}: ${JSON.stringify(actual)}, not ${JSON.stringify(expected)}`];
   });
+}
+
+/** Each stream by itself, for a line of one may come in pieces around the other; one without an end of line is the last. */
+function outputOf(vertex: string | undefined, events: readonly BuildEvent[]): string {
+  const ofStream = (stream: 1 | 2) =>
+    events
+      .flatMap((event) =>
+        event.kind === "log" && event.vertex === vertex && event.stream === stream ? [event.data] : [],
+      )
+      .map((data) => Buffer.from(data).toString())
+      .join("");
+  const [out, errors] = [ofStream(1), ofStream(2)];
+  return out.endsWith("\n") ? out + errors : errors + out;
 }
 
 /** stdout and stderr are two pipes: their order among each other is not a fact. */
