@@ -84,6 +84,10 @@ describe("hostile input", () => {
       ],
       "a hardlink out": [{ name: "link", type: "1", link: "../../../etc/passwd" }],
       "a device": [{ name: "disk", type: "4" }],
+      "links in a circle": [
+        { name: "link", type: "1", link: "other" },
+        { name: "other", type: "1", link: "link" },
+      ],
     };
     for (const [name, entries] of Object.entries(cases))
       await refused(
@@ -92,6 +96,14 @@ describe("hostile input", () => {
         tar(entries),
       );
     assert.throws(() => statSync(outside));
+  });
+
+  test("a context with a file that is a hardlink to itself", async () => {
+    const dockerfile = { name: "Dockerfile", body: "FROM scratch\nCOPY . /\n" };
+    const out = join(sandbox.directory, "linked");
+    const input = tar([dockerfile, { name: "link", type: "1", link: "link" }]);
+    await sandbox.ok(["build", "-o", out, "-"], { input });
+    assert.deepEqual(readdirSync(out), ["Dockerfile"]);
   });
 
   test("a corrupt gzip and a cut-off tar", async () => {

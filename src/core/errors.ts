@@ -87,6 +87,10 @@ export function toBuildError(error: unknown): BuildError {
   if (error instanceof BuildError) return error;
   if (error instanceof Error) {
     if (error.name === "AbortError") return new BuildError("canceled", "canceled", { cause: error });
+    if (error instanceof RangeError && /call stack/.test(error.message))
+      return new BuildError("resource-exhausted", "directories or values are nested too deep", {
+        cause: error,
+      });
     const { code } = error as NodeJS.ErrnoException;
     return new BuildError(codeOfErrno(code), systemMessage(error), { hint: hintOfErrno(code), cause: error });
   }

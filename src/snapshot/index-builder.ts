@@ -44,6 +44,7 @@ export function createIndexBuilder(): IndexBuilder {
   let ascending = true;
   let highest: BytePath | undefined;
   let linked = false;
+  let unbound = false;
   let checkedParent: BytePath | undefined;
 
   /** Throws when something that is no directory stands above `path`. */
@@ -76,7 +77,8 @@ export function createIndexBuilder(): IndexBuilder {
       throw new BuildError("invalid-argument", `the root of a layer cannot be a ${entry.type}`);
     const target = entry.type === "hardlink" ? linkTarget(entry) : undefined;
     if (target !== undefined) linked = true;
-    if (target?.entry.path === entry.path) return; // a link to itself changes nothing
+    else if (entry.type === "hardlink") unbound = true;
+    if (entry.type === "hardlink" && (target?.entry.path ?? entry.linkname) === entry.path) return; // changes nothing
     drafts.set(entry.path, {
       entry,
       order,
@@ -162,6 +164,24 @@ export function createIndexBuilder(): IndexBuilder {
     }
   }
 
+  /** Links that came before what they name lead to layers below, but not when that is a link back. */
+  function refuseCircles(paths: readonly BytePath[]): void {
+    const settled = new Set<BytePath>();
+    for (const path of paths) {
+      const chain = new Set<BytePath>();
+      for (let at = path; drafts.get(at)?.entry.type === "hardlink" && !settled.has(at); ) {
+        if (chain.has(at))
+          throw new BuildError(
+            "invalid-argument",
+            `entry ${textOf(path)}: a hardlink that leads back to itself`,
+          );
+        chain.add(at);
+        at = drafts.get(at)!.entry.linkname ?? "";
+      }
+      for (const link of chain) settled.add(link);
+    }
+  }
+
   /** Whiteouts beside an entry of the same path either make it opaque or are void. */
   function settleWhiteouts(): void {
     for (const [path, moment] of whiteouts) {
@@ -181,6 +201,7 @@ export function createIndexBuilder(): IndexBuilder {
     settleWhiteouts();
     const paths = sorted([...drafts.keys()]);
     if (linked) rebindLinks(paths);
+    if (unbound) refuseCircles(paths);
     const all = whiteouts.size === 0 ? paths : sorted([...paths, ...whiteouts.keys()]);
     const records = all.map((path): Record => {
       const draft = drafts.get(path);

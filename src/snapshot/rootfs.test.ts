@@ -132,6 +132,15 @@ test("a hardlink names the file that its own layer saw", () => {
   assert.equal(rootfs.read("a").toString(), "three");
   const broken = stack(["b => a"]);
   assert.throws(() => broken.read("b"), /hardlink to a/);
+  assert.equal(stack(["a: one"], ["a => a"]).read("a").toString(), "one");
+  assert.equal(stack(["a => a"]).lookup("a"), undefined);
+  for (const circle of [
+    ["a => b", "b => a"],
+    ["a => b", "b => c", "c => a"],
+  ])
+    assert.throws(() => stack(circle), /entry a: a hardlink that leads back to itself/);
+  const last = stack(["c: one"], ["a => b", "b => c"]);
+  assert.equal(last.read("a").toString(), "one");
 });
 
 test("content digests see content and metadata, not times, layers or names above", () => {

@@ -141,7 +141,10 @@ function* walkBelow(layers: readonly LayerView[], path: BytePath): Generator<Fou
 
 function inode(layers: readonly LayerView[], entry: FoundEntry): FoundEntry {
   let current = entry;
-  while (current.type === "hardlink") {
+  // In each layer a link leads to a file, or to a link that leads to a layer below.
+  for (let hops = 0; current.type === "hardlink"; hops++) {
+    if (hops > 2 * layers.length)
+      throw new BuildError("data-loss", `${textOf(entry.path)} is a hardlink that leads back to itself`);
     const own = current.layer.lookup(current.linkname);
     const lower = layers.slice(0, layers.indexOf(current.layer));
     const target: FoundEntry | undefined =
