@@ -50,6 +50,9 @@ test("ADD unpacks archives and copies what is none", async () => {
     "file 644 0:0 o/plain.gz",
     "file 644 0:0 o/text.gz",
   ]);
+  const layer = await fixture.run(chain(1, copyAction("/t.tgz", "/")), context);
+  const fromLayer = await fixture.run(chain(1, copyAction("/t.tgz", "/o/", { attemptUnpack: true })), layer);
+  assert.deepEqual(await topOf(fixture, fromLayer), unpacked, "an archive that lies in a layer");
   const unpackedNever = await add("t.tar", { attemptUnpack: false });
   assert.deepEqual((await topOf(fixture, unpackedNever)).slice(1), ["file 644 0:0 o/t.tar"]);
 });
