@@ -1,5 +1,14 @@
 import { spawnSync } from "node:child_process";
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findTool } from "../runtime.ts";
@@ -30,8 +39,10 @@ export function temporaryDirectory(): string {
   throw new Error("no temporary directory");
 }
 
+/** `rmSync` ends silently at a file that another process, a step that is being cleaned up, removes meanwhile. */
 export function remove(directory: string): void {
-  rmSync(directory, { recursive: true, force: true });
+  for (let attempt = 0; attempt < 100 && existsSync(directory); attempt++)
+    rmSync(directory, { recursive: true, force: true });
 }
 
 /** A small root filesystem as a layer directory: busybox with all its names, users, a shared /tmp. */
