@@ -21,6 +21,8 @@ const largestAnswer = 16 * 1024 * 1024;
 /** Milliseconds until an engine must have answered a question; loading may take as long as it takes. */
 const patience = 30_000;
 
+const loading = "/images/load?quiet=1";
+
 /** The API of an engine; `signal` aborts what is asked of it. */
 export function dockerApi(endpoint: DockerEndpoint, signal: AbortSignal | undefined): DockerApi {
   const ask = async (method: "GET" | "POST", path: string): Promise<Answer> => {
@@ -41,16 +43,20 @@ export function dockerApi(endpoint: DockerEndpoint, signal: AbortSignal | undefi
     },
     async load(archive) {
       const headers = { "content-type": "application/x-tar" };
-      const sending = await open(endpoint, "POST", "/images/load?quiet=1", { headers }, signal);
+      const sending = await open(endpoint, "POST", loading, { headers }, signal);
       const answered = answerOf(sending.response, endpoint);
       answered.catch(() => undefined);
       try {
         await pipeline(archive, sending.request);
       } catch (error) {
         signal?.throwIfAborted();
-        // An engine that refuses may hang up before everything is sent: what it says counts.
-        const { status, text } = await answered.catch(() => ({ status: 0, text: "" }));
-        throw status >= 400 ? failure(endpoint, status, text) : unreachable(endpoint, error);
+        // An engine that refuses may hang up before everything is sent: what it says counts. Node can lose it with the
+        // connection; who may not load anything is told so again.
+        const said = await answered.catch(() => undefined);
+        if (said !== undefined && said.status >= 400) throw failure(endpoint, said.status, said.text);
+        const again = await ask("POST", loading).catch(() => undefined);
+        const refused = again !== undefined && again.status > 400 && again.status < 500;
+        throw refused ? failure(endpoint, again.status, again.text) : unreachable(endpoint, error);
       }
       const { status, text } = await answered;
       if (status !== 200) throw failure(endpoint, status, text);
@@ -162,11 +168,12 @@ function failure(endpoint: DockerEndpoint, status: number, text: string): BuildE
 function unreachable({ name, address }: DockerEndpoint, error: unknown): BuildError {
   const { code, message } = error as NodeJS.ErrnoException;
   const denied = code === "EACCES";
+  const lost = code === "EPIPE" || code === "ECONNRESET";
   // OpenSSL's own message is a line of places in its source.
   const alert = /:((?:ssl\/)?tls\S* alert [\w ]+):/.exec(message)?.[1];
   return new BuildError(
     denied ? "permission-denied" : "unavailable",
-    `cannot connect to the Docker engine at ${name}: ${alert ?? message}`,
+    `${lost ? "lost the connection" : "cannot connect"} to the Docker engine at ${name}: ${alert ?? message}`,
     {
       hint: denied
         ? "your user may not open the socket: join the group docker, or use sudo"
