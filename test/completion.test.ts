@@ -132,7 +132,8 @@ function openTerminal(command: string): { type(line: string): Promise<string>; p
     async type(line) {
       lines++;
       child.stdin.write(`${line}${startLine}echo "${lines}<" ${endLine} ">${lines}"\n`);
-      const shown = new RegExp(`^${lines}< (.*) >${lines}\\r?$`, "m");
+      // The prompt stands before it when the shell did not come to show what was typed.
+      const shown = new RegExp(`^(?:\\$ )?${lines}< (.*) >${lines}\\r?$`, "m");
       const end = Date.now() + 30_000;
       for (;;) {
         const found = shown.exec(output)?.[1];

@@ -1,6 +1,7 @@
 import { type ContainerStore, inspectContainer, openContainers } from "../../container/index.ts";
 import { BuildError, toBuildError } from "../../core/index.ts";
 import { inspectImage, readRecord } from "../../image/index.ts";
+import type { Store } from "../../store/index.ts";
 import type { Call, Command, Flag } from "../command.ts";
 import { errorText } from "../error-text.ts";
 import { fillTemplate } from "../object-template.ts";
@@ -94,8 +95,15 @@ async function inspect(call: Call, kinds: readonly Kind[]): Promise<number> {
 function describe(name: string, call: Call, kinds: readonly Kind[], containers: ContainerStore): object {
   const container = kinds.includes("container") ? findContainer(name, kinds, containers) : undefined;
   if (container !== undefined) return inspectContainer(container, containers.state(container));
+  const store = storeOf(call);
+  const record = findImage(name, kinds, store);
+  const named = store.names.list().filter(({ id }) => id === record.id);
+  return inspectImage(readRecord(store.content, record, platformOf(call)), named, store);
+}
+
+function findImage(name: string, kinds: readonly Kind[], store: Store) {
   try {
-    return describeImage(name, call);
+    return store.names.resolve(name);
   } catch (error) {
     const { code, hint } = toBuildError(error);
     if (code !== "not-found" || !kinds.includes("container")) throw error;
@@ -111,11 +119,4 @@ function findContainer(name: string, kinds: readonly Kind[], containers: Contain
     if (!mayBeImage) throw error;
     return undefined;
   }
-}
-
-function describeImage(name: string, call: Call): object {
-  const store = storeOf(call);
-  const record = store.names.resolve(name);
-  const named = store.names.list().filter(({ id }) => id === record.id);
-  return inspectImage(readRecord(store.content, record, platformOf(call)), named, store);
 }
