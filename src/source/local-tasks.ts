@@ -64,9 +64,10 @@ function matcherOf(kind: string, patterns: IgnoreFile | readonly string[]): Igno
     const message = `invalid ${kind}: [${list.join(" ")}]: ${error.message}`;
     const isAttempt = kind === "includepatterns" && list.some((pattern) => pattern.startsWith("["));
     const json = isAttempt
-      ? `; if a JSON array was meant, it takes double quotes and commas: ["a", "b"]`
-      : "";
-    throw new BuildError(error.code, message, { hint: `${error.hint}${json}` });
+      ? 'if a JSON array was meant, it takes double quotes and commas: ["a", "b"]'
+      : undefined;
+    const hints = [error.hint, json].filter((hint) => hint !== undefined);
+    throw new BuildError(error.code, message, defined({ hint: hints.join("; ") || undefined }));
   }
 }
 

@@ -118,6 +118,17 @@ test("include patterns bring the directories above them, nothing else", async ()
   assert.deepEqual(await scanned(place.root, { includePatterns: ["e"], exclude: ["e/g"] }), ["e", "e/f.txt"]);
 });
 
+test("a pattern that is none is named, with a hint where there is one", async () => {
+  using place = workspace({});
+  const failure = (pattern: string) =>
+    scanned(place.root, { includePatterns: [pattern] }).catch(({ message, hint }) => [message, hint]);
+  assert.deepEqual(await failure("!"), [
+    'invalid includepatterns: [!]: illegal exclusion pattern: "!"',
+    undefined,
+  ]);
+  assert.match(String(await failure("[a")), /syntax error in pattern.*if a JSON array was meant/s);
+});
+
 test("followed paths lead through symlinks, inside the root", async () => {
   using place = workspace({
     "real/file": "",
